@@ -1,0 +1,1 @@
+"""Values and seams every other part stands on. Standard library only; imports nothing of ours."""

@@ -1,0 +1,45 @@
+"""The only place that reads time or sleeps.
+
+Monotonic seconds measure lengths; wall seconds (Unix time, UTC) serve the market calendar and HTTP dates.
+Everything else takes `now` as an argument or a `Clock`, so that a test can run a year in a millisecond.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where a device gets its time from."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+    def wall(self) -> float:
+        """Unix time in seconds; may jump when the machine's clock is set."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`, at once when it is not positive."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    __slots__ = ()
+
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running event loop."""
+        await asyncio.sleep(max(0.0, seconds))
+
+
+def pause_thread(seconds: float) -> None:
+    """Block the calling thread; for the watchdog thread and command-line loops, never on the event loop."""
+    time.sleep(seconds)

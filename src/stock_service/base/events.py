@@ -1,0 +1,250 @@
+"""What happened, as frozen records; and the one method of whoever wants to know.
+
+An event goes out after its transition is complete and nothing is held, so an observer may ask questions back.
+Fields are closed-set names, counts and seconds: no ticker, path, credential or free text reaches a metric label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+
+class Observer(Protocol):
+    """Receives every event, in order, on the event loop; must return quickly and never raise."""
+
+    def notify(self, event: Event) -> None:
+        """Take note of `event`."""
+        ...
+
+
+class Silent:
+    """The observer that ignores everything."""
+
+    __slots__ = ()
+
+    def notify(self, event: Event) -> None:
+        """Ignore `event`."""
+
+
+class Broadcast:
+    """Passes each event to several observers in order."""
+
+    __slots__ = ("_observers",)
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def notify(self, event: Event) -> None:
+        """Pass `event` on."""
+        for observer in self._observers:
+            observer.notify(event)
+
+
+# --- one request -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished(Event):
+    """An answer left by the ASGI path. `cache` is the result word of `Cache-Status`, or empty."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+    cache: str
+    client: str
+    request_id: str
+    target: str  # path without query, for logs only
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRefused(Event):
+    """A connection or message was refused before a request existed. `kind` is a closed word (`header-timeout` …)."""
+
+    kind: str
+
+
+# --- cache -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CacheHit(Event):
+    """Answered from memory on the ASGI path, fresh or within its stale-while-refreshing time."""
+
+    group: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMissed(Event):
+    """Nothing usable was kept; a fetch was started or joined."""
+
+    group: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class StaleServed(Event):
+    """An answer past its fresh time was served. `reason` is `refreshing` or the error kind that forced it."""
+
+    group: str
+    age: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchJoined(Event):
+    """A request joined a fetch that was already running."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class OlderDropped(Event):
+    """A fetch finished after a newer one of the same key and was not stored."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshFailed(Event):
+    """A background refresh failed; the kept answer stays. `error` is the error's class name."""
+
+    group: str
+    error: str
+    retry_after: float
+
+
+# --- vendor ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VendorCalled(Event):
+    """One HTTP exchange with the vendor ended. `outcome` is a word of `upstream/outcome.py`."""
+
+    group: str
+    outcome: str
+    status: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VendorRetried(Event):
+    """A failed attempt was (`done`) or was not (`budget`, `deadline`) followed by another."""
+
+    group: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendorLimited(Event):
+    """The vendor answered 429; nothing is sent for `pause` seconds."""
+
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotGranted(Event):
+    """The pacer gave a slot after `waited` seconds. `priority` is `interactive`, `refresh` or `backfill`."""
+
+    priority: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRefused(Event):
+    """The pacer had no slot soon enough."""
+
+    priority: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerMoved(Event):
+    """A breaker changed state; `before` and `after` are `closed`, `half_open`, `open`. `open_for` in seconds."""
+
+    endpoint: str
+    before: str
+    after: str
+    open_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOverridden(Event):
+    """An operator forced the breaker. `mode` is `none`, `force_open`, `force_closed`; `by` the admin key's id."""
+
+    mode: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LateResultDropped(Event):
+    """A result of an older breaker generation arrived and was ignored."""
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialLatched(Event):
+    """The vendor refused our key repeatedly; no calls for `latched_for` seconds."""
+
+    latched_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialAccepted(Event):
+    """The vendor accepts our key again."""
+
+
+# --- process -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """The service is ready. Texts are safe to log: no secret is in them."""
+
+    address: str
+    vendor: str
+    quota: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainStarted(Event):
+    """Shutdown began; new work is still answered, with `Connection: close`."""
+
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainFinished(Event):
+    """Shutdown ended; `aborted` requests had to be cut off."""
+
+    seconds: float
+    aborted: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStalled(Event):
+    """The event loop did not run for `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted(Event):
+    """An unexpected exception was caught at a boundary. `where` is a closed word; the exception goes to the log."""
+
+    where: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """Something an operator should read once, in a sentence without secrets."""
+
+    message: str

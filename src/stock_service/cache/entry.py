@@ -1,0 +1,199 @@
+"""One kept answer, with everything a hit needs prepared when it is stored.
+
+An entry is immutable in what it says (key, status, body, times); it only counts its hits and re-renders its
+heads once a second. It weighs itself honestly, because the cache is bounded in bytes. Header values are checked
+here, when the entry is made, and nowhere later: what comes from the vendor's headers never reaches a client,
+save a content type that passes `_CONTENT_TYPE`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from hashlib import blake2b
+from http import HTTPStatus
+
+from stock_service.base.reply import Reply
+from stock_service.cache.freshness import Freshness, Lifetime
+from stock_service.vendor.links import LinkSpans, point_links
+
+CACHE_NAME = b"stock-service"
+OVERHEAD_BYTES = 1_400  # entry, variants, two rendered heads, keys in the tables; measured by bench/memory.py
+GZIP_FROM_BYTES = 256  # below this the gzip frame eats what it saves
+GZIP_INLINE_BYTES = 64 * 1024  # above this compression would stall the loop for more than a millisecond
+_GZIP_LEVEL = 5
+_ORIGINS_MAX = 4
+
+_CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; ?charset=[a-z0-9-]+)?\Z", re.IGNORECASE)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Variant:
+    """One encoding of one answer for one client origin."""
+
+    __slots__ = ("_second", "body", "coding", "etag", "not_modified", "ok")
+
+    def __init__(self, body: bytes, etag: bytes, coding: bytes = b"") -> None:
+        self.body = body
+        self.etag = etag
+        self.coding = coding
+        self.ok = b""
+        self.not_modified = b""
+        self._second = -1
+
+    def render(self, entry: Entry, now: float, date: bytes) -> None:
+        """Make `ok` and `not_modified` say the ages of this second; they lack only the request's own lines."""
+        second = int(now)
+        if second == self._second:
+            return
+        status = b"%b; hit; ttl=%d" % (CACHE_NAME, entry.ttl(now))
+        self.ok = b"HTTP/1.1 %b\r\n%b" % (entry.status_line, _joined(self.headers(entry, now, date, status)))
+        self.not_modified = b"HTTP/1.1 304 Not Modified\r\n%b" % _joined(
+            self.not_modified_headers(entry, now, date, status)
+        )
+        self._second = second
+
+    def headers(self, entry: Entry, now: float, date: bytes, cache_status: bytes) -> Headers:
+        """Return the head of a full answer, without the request's own lines (request id, client limit)."""
+        headers: Headers = [
+            (b"content-type", entry.content_type),
+            (b"content-length", b"%d" % len(self.body)),
+        ]
+        if self.coding:
+            headers.append((b"content-encoding", self.coding))
+        headers += self.not_modified_headers(entry, now, date, cache_status)
+        return headers
+
+    def not_modified_headers(self, entry: Entry, now: float, date: bytes, cache_status: bytes) -> Headers:
+        """Return the head of a 304: what RFC 9110 15.4.5 asks for, and no content fields."""
+        return [
+            (b"etag", self.etag),
+            (b"vary", b"accept-encoding"),
+            (b"cache-control", b"private, max-age=%d" % max(0, entry.ttl(now))),
+            (b"age", b"%d" % entry.age(now)),
+            (b"cache-status", cache_status),
+            (b"date", date),
+        ]
+
+
+class Entry:
+    """A stored answer. All times are monotonic seconds of this process."""
+
+    __slots__ = (
+        "_packed",
+        "_pointed",
+        "content_type",
+        "fetched_at",
+        "fresh_until",
+        "group",
+        "hard_until",
+        "hits",
+        "key",
+        "links",
+        "plain",
+        "seen",
+        "small",
+        "soft_until",
+        "status",
+        "status_line",
+        "vendor_request_id",
+        "weight_bytes",
+    )
+
+    def __init__(
+        self, key: str, group: str, reply: Reply, lifetime: Lifetime, now: float, links: LinkSpans = ()
+    ) -> None:
+        digest = blake2b(reply.body, digest_size=8).hexdigest().encode()
+        self.key = key
+        self.group = group
+        self.status = reply.status
+        self.status_line = _status_line(reply.status)
+        self.content_type = _checked_content_type(reply.content_type)
+        self.fetched_at = reply.fetched_at
+        self.fresh_until = now + lifetime.fresh_for
+        self.soft_until = self.fresh_until + lifetime.stale_while_for
+        self.hard_until = self.fresh_until + max(lifetime.stale_while_for, lifetime.stale_error_for)
+        self.vendor_request_id = reply.request_id
+        self.links = links
+        self.hits = 0
+        self.seen = 0  # hits the eviction has already taken into account
+        self.small = True  # which queue of the eviction holds it
+        self.plain = Variant(reply.body, b'"%b"' % digest)
+        self._packed: Variant | None = None
+        self._pointed: dict[tuple[bytes, bool], Variant] = {}
+        packable = not links and GZIP_FROM_BYTES <= len(reply.body) <= GZIP_INLINE_BYTES
+        if packable:
+            self.pack()
+        # Large bodies are packed when first asked for, off the loop; their room is reserved now.
+        copies = 1 if len(reply.body) < GZIP_FROM_BYTES else 2
+        self.weight_bytes = OVERHEAD_BYTES + len(key) + copies * len(reply.body)
+        if self._packed is not None:
+            self.weight_bytes = OVERHEAD_BYTES + len(key) + len(reply.body) + len(self._packed.body)
+
+    @property
+    def body(self) -> bytes:
+        """The body as the vendor sent it."""
+        return self.plain.body
+
+    def age(self, now: float) -> int:
+        """Return whole seconds since the fetch began."""
+        return max(0, int(now - self.fetched_at))
+
+    def ttl(self, now: float) -> int:
+        """Return whole seconds of freshness left, rounded down; negative once stale."""
+        return int((self.fresh_until - now) // 1)
+
+    def freshness(self, now: float) -> Freshness:
+        """Return what may be done with this entry at `now`."""
+        if now < self.fresh_until:
+            return Freshness.FRESH
+        if now < self.soft_until:
+            return Freshness.SOFT
+        return Freshness.HARD if now < self.hard_until else Freshness.DEAD
+
+    def ready_variant(self, origin: bytes, packed: bool) -> Variant | None:
+        """Return the variant that needs no work, or None when it must be made first (`make_variant`)."""
+        if self.links:
+            return self._pointed.get((origin, packed and self._worth_packing()))
+        if not packed or not self._worth_packing():
+            return self.plain
+        return self._packed
+
+    def make_variant(self, origin: bytes, packed: bool) -> Variant:
+        """Make and keep the variant for `origin` (`http://host:port`); CPU-bound, safe to run in a thread."""
+        packed = packed and self._worth_packing()
+        if not self.links:
+            return self.pack() if packed else self.plain
+        body = point_links(self.body, self.links, origin)
+        etag = b'"%b"' % blake2b(body, digest_size=8).hexdigest().encode()
+        variant = _packed_variant(body, etag) if packed else Variant(body, etag)
+        while len(self._pointed) >= _ORIGINS_MAX:
+            self._pointed.pop(next(iter(self._pointed)))
+        self._pointed[origin, packed] = variant
+        return variant
+
+    def pack(self) -> Variant:
+        """Return the gzip variant, making it on the first call."""
+        if self._packed is None:
+            self._packed = _packed_variant(self.body, self.plain.etag)
+        return self._packed
+
+    def _worth_packing(self) -> bool:
+        return len(self.plain.body) >= GZIP_FROM_BYTES
+
+
+def _packed_variant(body: bytes, etag: bytes) -> Variant:
+    return Variant(gzip.compress(body, _GZIP_LEVEL, mtime=0), etag[:-1] + b'-gz"', b"gzip")
+
+
+def _checked_content_type(value: str) -> bytes:
+    return value.lower().encode("ascii") if _CONTENT_TYPE.match(value) else b"application/octet-stream"
+
+
+def _status_line(status: int) -> bytes:
+    return b"%d %b" % (status, HTTPStatus(status).phrase.encode("ascii"))
+
+
+def _joined(headers: Headers) -> bytes:
+    return b"".join(b"%b: %b\r\n" % pair for pair in headers)

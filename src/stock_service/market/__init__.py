@@ -1,0 +1,1 @@
+"""When markets are open. Pure: the instant asked about is always an argument."""

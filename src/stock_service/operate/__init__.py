@@ -1,0 +1,1 @@
+"""What the steps of the runbook run. Talks to a running service over public HTTP only."""

@@ -1,0 +1,1 @@
+"""Observers of base.events: metrics, logs, traces. They watch and never decide."""

@@ -1,0 +1,1 @@
+"""Facts of the vendor's wire format: routes, canonical requests, bodies, links. Pure: no I/O, no asyncio."""

@@ -1,0 +1,1 @@
+"""HTTP: the hit path inside the parser's callback, and the ASGI application behind it."""

@@ -1,0 +1,1 @@
+"""Builders and devices shared by the tests."""
