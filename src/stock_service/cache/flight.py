@@ -1,0 +1,132 @@
+"""One running fetch per key, shared by everyone who asks while it runs.
+
+The flight owns its task; an asker waits beside it and may leave without disturbing it, so a fetch that was paid for
+always finishes and fills the cache. Errors are shared with all present and kept for a moment, so that a herd behind
+a failing vendor does not become a convoy of second fetches. Cancellation is never shared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from stock_service.base.clock import Clock
+from stock_service.base.errors import ServiceError, VendorSlow
+
+T = TypeVar("T")
+
+_FAILURES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Landed(Generic[T]):
+    """A flight's result; `joined` when somebody else had started it."""
+
+    value: T
+    joined: bool
+
+
+class Flights(Generic[T]):
+    """Running fetches by key, and failures of the last moment.
+
+    Args:
+        clock: monotonic time.
+        linger_for: seconds a failure answers later askers too.
+    """
+
+    def __init__(self, clock: Clock, linger_for: float = 0.5) -> None:
+        self._clock = clock
+        self._linger_for = linger_for
+        self._running: dict[str, asyncio.Task[T]] = {}
+        self._failed: dict[str, tuple[float, ServiceError]] = {}
+
+    def __len__(self) -> int:
+        """How many fetches run."""
+        return len(self._running)
+
+    def running(self, key: str) -> bool:
+        """Return whether a fetch of `key` runs."""
+        return key in self._running
+
+    async def join(self, key: str, start: Callable[[], Coroutine[Any, Any, T]], until: float) -> Landed[T]:
+        """Return the result of the flight of `key`, starting one when none runs.
+
+        Raises:
+            VendorSlow: nothing landed before `until` (monotonic); the flight goes on.
+            ServiceError: the flight failed, now or within the last `linger_for` seconds.
+        """
+        task = self._running.get(key)
+        joined = task is not None
+        if task is None:
+            self._raise_recent(key)
+            task = self.launch(key, start)
+        begun = self._clock.monotonic()
+        await _wait(task, until - begun)
+        if not task.done():
+            raise VendorSlow(self._clock.monotonic() - begun)
+        if task.cancelled():
+            raise VendorSlow(self._clock.monotonic() - begun)
+        error = task.exception()
+        if error is None:
+            return Landed(task.result(), joined)
+        # One shared instance would collect a traceback entry per waiter.
+        raise _fresh(error) from error
+
+    def launch(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Start the flight of `key` unless one runs; return its task. Nobody has to wait for it."""
+        running = self._running.get(key)
+        if running is not None:
+            return running
+        # An empty context: no asker's request id, trace or deadline leaks into work done for all.
+        task = asyncio.get_running_loop().create_task(start(), context=contextvars.Context())
+        self._running[key] = task
+        task.add_done_callback(lambda done: self._land(key, done))
+        return task
+
+    async def aclose(self, within: float) -> int:
+        """Wait up to `within` seconds for all flights, cancel the rest and return how many were cancelled."""
+        tasks = list(self._running.values())
+        if not tasks:
+            return 0
+        _, late = await asyncio.wait(tasks, timeout=within)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return len(late)
+
+    def _land(self, key: str, task: asyncio.Task[T]) -> None:
+        if self._running.get(key) is task:
+            del self._running[key]
+        if task.cancelled():
+            return
+        error = task.exception()  # read even when nobody waits, or asyncio reports it as never retrieved
+        if isinstance(error, ServiceError) and self._linger_for > 0:
+            while len(self._failed) >= _FAILURES_MAX:
+                self._failed.pop(next(iter(self._failed)))
+            self._failed[key] = (self._clock.monotonic() + self._linger_for, error)
+        elif error is None:
+            self._failed.pop(key, None)
+
+    def _raise_recent(self, key: str) -> None:
+        recent = self._failed.get(key)
+        if recent is None:
+            return
+        until, error = recent
+        if self._clock.monotonic() < until:
+            raise _fresh(error) from error
+        del self._failed[key]
+
+
+async def _wait(task: asyncio.Task[Any], seconds: float) -> None:
+    """Wait for `task` without owning it: leaving early or being cancelled does not touch it."""
+    await asyncio.wait((task,), timeout=max(0.0, seconds))
+
+
+def _fresh(error: BaseException) -> BaseException:
+    """Return a new error saying the same; anything outside the family is passed on as it is."""
+    return type(error)(*error.args) if isinstance(error, ServiceError) else error
+
+

@@ -1,0 +1,235 @@
+"""The driver of a read: acts on what `decide` says, in the order memory ▸ flight ▸ vendor.
+
+Never decides anything about time or staleness itself. Always holds: a kept answer is replaced only by one whose
+fetch began later; a fetch runs once per key however many ask; whoever leaves early disturbs nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, assert_never
+
+from stock_service.base.clock import Clock
+from stock_service.base.errors import ServiceError
+from stock_service.base.events import (
+    CacheHit,
+    CacheMissed,
+    FetchJoined,
+    Observer,
+    OlderDropped,
+    RefreshFailed,
+    StaleServed,
+)
+from stock_service.base.reply import Reply
+from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
+from stock_service.cache.flight import Flights
+from stock_service.cache.freshness import Lifetime
+from stock_service.cache.memory import Memory
+from stock_service.reads.decide import (
+    Fetch,
+    Refuse,
+    ServeFresh,
+    ServeStale,
+    ServeStaleAndRefresh,
+    Wishes,
+    decide_read,
+    may_fall_back,
+    stale_reason,
+)
+from stock_service.reads.renewals import Renewals
+from stock_service.upstream.call import Priority
+from stock_service.vendor.links import find_links
+from stock_service.vendor.request import VendorRequest, reopen_request
+
+JITTER = 0.1  # lifetimes are shortened by up to this share, so that equals do not expire together
+_NEVER = Lifetime(0.0)
+
+
+class Upstream(Protocol):
+    """Whoever asks the vendor."""
+
+    async def fetch(self, request: VendorRequest, *, deadline: float, priority: Priority) -> Reply:
+        """Return the vendor's answer or raise one of the family."""
+        ...
+
+
+class LifetimePolicy(Protocol):
+    """Whoever knows how long an answer holds."""
+
+    def judge_lifetime(self, request: VendorRequest, reply: Reply, wall: float) -> Lifetime | None:
+        """Return the promise for `reply`, None when it must not be kept."""
+        ...
+
+
+class Meter(Protocol):
+    """The asker, as far as reading concerns it: a name for counters, and the vendor calls it caused."""
+
+    id: str
+    vendor_calls: int
+
+
+class Source(Enum):
+    """How an answer was come by."""
+
+    HIT = "hit"
+    MISS = "miss"
+    COLLAPSED = "collapsed"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An entry and how it was come by. `reason` says why a stale one had to do."""
+
+    entry: Entry
+    source: Source
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """`request_for`: seconds a fetch nobody waits for may take. `origins`: the vendor's own link origins."""
+
+    request_for: float
+    origins: frozenset[bytes]
+
+
+class ReadPath:
+    """Answers canonical questions from memory or the vendor."""
+
+    def __init__(
+        self,
+        *,
+        memory: Memory,
+        flights: Flights[Entry],
+        policy: LifetimePolicy,
+        upstream: Upstream,
+        clock: Clock,
+        observer: Observer,
+        settings: ReadSettings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._memory = memory
+        self._flights = flights
+        self._policy = policy
+        self._upstream = upstream
+        self._clock = clock
+        self._observer = observer
+        self._settings = settings
+        self._jitter = jitter
+        self._renewals = Renewals(jitter)
+        self._quiet = False
+
+    async def read(self, request: VendorRequest, meter: Meter, *, deadline: float, wishes: Wishes = Wishes()) -> Answer:
+        """Return the best answer to `request` before `deadline` (monotonic).
+
+        Raises:
+            ServiceError: nothing usable is kept and the vendor could not be asked or did not answer.
+        """
+        key = request.key
+        now = self._clock.monotonic()
+        step = decide_read(self._memory.peek(key), wishes, now, deadline, self._renewals.retry_at(key))
+        group = request.endpoint.group
+        match step:
+            case ServeFresh(entry):
+                return self._hit(entry, meter)
+            case ServeStaleAndRefresh(entry):
+                self.refresh(request, meter)
+                self._observer.notify(StaleServed(group, entry.age(now), "refreshing"))
+                return self._hit(entry, meter)
+            case ServeStale(entry):
+                return self._stale(entry, "backing-off")
+            case Refuse(error):
+                raise error
+            case Fetch(until, fallback):
+                return await self._fetch(request, meter, until, fallback)
+        assert_never(step)
+
+    def refresh(self, request: VendorRequest, meter: Meter) -> None:
+        """Renew the answer to `request` in the background, unless that runs already or we are shutting down."""
+        if self._quiet or self._flights.running(request.key):
+            return
+        meter.vendor_calls += 1
+        self._flights.launch(request.key, lambda: self._renew(request))
+
+    def refresh_entry(self, entry: Entry, meter: Meter) -> None:
+        """Renew a kept answer behind a hit, unless its last renewal failed a moment ago."""
+        if self._clock.monotonic() >= self._renewals.retry_at(entry.key):
+            self.refresh(reopen_request(entry.key), meter)
+
+    def quiet(self) -> None:
+        """Start no more background work (shutdown)."""
+        self._quiet = True
+
+    def _hit(self, entry: Entry, meter: Meter) -> Answer:
+        entry.hits += 1
+        self._observer.notify(CacheHit(entry.group, meter.id))
+        return Answer(entry, Source.HIT)
+
+    def _stale(self, entry: Entry, reason: str) -> Answer:
+        entry.hits += 1
+        self._observer.notify(StaleServed(entry.group, entry.age(self._clock.monotonic()), reason))
+        return Answer(entry, Source.STALE, reason)
+
+    async def _fetch(self, request: VendorRequest, meter: Meter, until: float, fallback: Entry | None) -> Answer:
+        self._observer.notify(CacheMissed(request.endpoint.group, meter.id))
+        if not self._flights.running(request.key):
+            meter.vendor_calls += 1
+        try:
+            landed = await self._flights.join(request.key, lambda: self._ask(request, Priority.INTERACTIVE), until)
+        except ServiceError as error:
+            if fallback is None or not may_fall_back(error):
+                raise
+            return self._stale(fallback, stale_reason(error))
+        if landed.joined:
+            self._observer.notify(FetchJoined(request.endpoint.group))
+        return Answer(landed.value, Source.COLLAPSED if landed.joined else Source.MISS)
+
+    async def _renew(self, request: VendorRequest) -> Entry:
+        return await self._ask(request, Priority.REFRESH)
+
+    async def _ask(self, request: VendorRequest, priority: Priority) -> Entry:
+        """Ask the vendor and keep the answer. Runs as the flight's own task."""
+        deadline = self._clock.monotonic() + self._settings.request_for
+        try:
+            reply = await self._upstream.fetch(request, deadline=deadline, priority=priority)
+        except ServiceError as error:
+            self._note_failure(request, error)
+            raise
+        self._renewals.settle_success(request.key)
+        return await self._keep(request, reply)
+
+    def _note_failure(self, request: VendorRequest, error: ServiceError) -> None:
+        if self._memory.peek(request.key) is None:
+            return
+        retry_after = getattr(error, "retry_after", None)
+        after = self._renewals.settle_failure(request.key, self._clock.monotonic(), retry_after)
+        self._observer.notify(RefreshFailed(request.endpoint.group, type(error).__name__, after))
+
+    async def _keep(self, request: VendorRequest, reply: Reply) -> Entry:
+        promise = self._policy.judge_lifetime(request, reply, self._clock.wall())
+        lifetime = (promise or _NEVER).spread(-JITTER * self._jitter())
+        if len(reply.body) > GZIP_INLINE_BYTES:
+            # Hashing and scanning megabytes would hold up every other connection.
+            entry = await asyncio.to_thread(self._make, request, reply, lifetime)
+        else:
+            entry = self._make(request, reply, lifetime)
+        if promise is None:
+            return entry
+        return self._store(entry)
+
+    def _make(self, request: VendorRequest, reply: Reply, lifetime: Lifetime) -> Entry:
+        links = find_links(reply.body, self._settings.origins)
+        return Entry(request.key, request.endpoint.group, reply, lifetime, self._clock.monotonic(), links)
+
+    def _store(self, entry: Entry) -> Entry:
+        kept = self._memory.peek(entry.key)
+        if kept is not None and kept.fetched_at > entry.fetched_at:
+            self._observer.notify(OlderDropped(entry.group))
+            return kept
+        self._memory.put(entry)
+        return entry
+
