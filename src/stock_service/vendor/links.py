@@ -1,0 +1,157 @@
+"""Absolute vendor links inside a body: where they are, and where they shall point instead.
+
+The vendor puts absolute links to itself into its answers (`next_url`, `underlying.url`, `branding.*_url`). A client
+that follows one as given bypasses the gateway, and the JavaScript client hands it the gateway's key as well, so every
+such link is pointed at the origin the client used. A link counts only where it opens a JSON string value, and only
+its origin (`scheme://host[:port]`) is ever replaced.
+
+Works by scanning bytes, in time linear in the body: a body is never parsed or rebuilt, so everything outside a
+vendor's origin stays byte for byte what the vendor sent. Links of any other origin are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+LinkSpans = tuple[tuple[int, int], ...]
+
+VENDOR_ORIGINS = frozenset({b"https://api.polygon.io", b"https://api.massive.com"})
+
+_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+_SCHEME_MAX = len(b'"https:')
+
+# `/` may be written `\/` in JSON. Every spelling of the double slash contains one of these two.
+_NEEDLES = (b"//", b"/\\/")
+_SCHEME = re.compile(rb'(?<!\\)"(https?):\Z', re.IGNORECASE)
+_AUTHORITY = re.compile(rb"(?:/|\\/){2}([a-z0-9.:\-\[\]]++)(?=/|\\/|\?|\")", re.IGNORECASE)
+_NAMES_A_KEY = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+:', re.DOTALL)
+_POINTABLE = re.compile(rb"https?://[A-Za-z0-9._:\-\[\]]+\Z")
+
+_EMPTY_MEMBER = re.compile(rb'"next_url"\s*+:\s*+(?:""|null)(\s*+,)?')
+_STRING_REST = re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL)
+_CREDENTIAL = rb"apikey=(?:[^&\"#\\]|\\(?!u0026).)*+"
+_AND = rb"(?:&|\\u0026)"
+_LEADING_CREDENTIALS = re.compile(rb"\?(?:" + _CREDENTIAL + _AND + rb")+", re.IGNORECASE | re.DOTALL)
+_OTHER_CREDENTIALS = re.compile(rb"(?:\?|" + _AND + rb")" + _CREDENTIAL, re.IGNORECASE | re.DOTALL)
+
+_ABSOLUTE = re.compile(r"(https?)://([a-z0-9.:\-\[\]]+)(?=[/?]|\Z)", re.IGNORECASE)
+_FOLLOWABLE = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z|/\Z")
+
+
+def vendor_origins(upstream_url: str) -> frozenset[bytes]:
+    """Return the origins whose links are the vendor's: both its names and the configured upstream's."""
+    parts = urlsplit(upstream_url)
+    return VENDOR_ORIGINS | {_normal_origin(parts.scheme.encode("ascii"), parts.netloc.encode("ascii"))}
+
+
+def find_links(body: bytes, origins: frozenset[bytes]) -> LinkSpans:
+    """Return the spans of the origin part of every vendor link that opens a JSON string value, in order.
+
+    `origins` are lower-case and without a default port, like `b"https://api.polygon.io"`.
+    """
+    spans = set()
+    for needle in _NEEDLES:
+        at = body.find(needle)
+        while at >= 0:
+            span = _span_at(body, at, origins)
+            if span is not None:
+                spans.add(span)
+            at = body.find(needle, at + len(needle))
+    return tuple(sorted(spans))
+
+
+def point_links(body: bytes, spans: LinkSpans, origin: bytes) -> bytes:
+    """Return `body` with each span replaced by `origin`, its slashes escaped where the span's are.
+
+    Raises ValueError when `origin` is not `scheme://host[:port]`: anything else could end the JSON string.
+    """
+    if not _POINTABLE.match(origin):
+        raise ValueError("not an origin")
+    escaped = origin.replace(b"/", b"\\/")
+    pieces = []
+    done = 0
+    for start, end in spans:
+        pieces.append(body[done:start])
+        pieces.append(escaped if b"\\" in body[start:end] else origin)
+        done = end
+    pieces.append(body[done:])
+    return b"".join(pieces)
+
+
+def clean_body(body: bytes, origins: frozenset[bytes] = VENDOR_ORIGINS) -> bytes:
+    """Return `body` without empty `next_url` members and without credentials in vendor links.
+
+    The official Python client follows an empty `next_url` to `/`; an absent one ends its paging.
+    Returns the same object when there is nothing to clean.
+    """
+    if b"apiKey=" in body or b"apikey=" in body:
+        body = _without_credentials(body, origins)
+    return _without_empty_next(body)
+
+
+def follow_target(next_url: str, origins: frozenset[bytes]) -> str | None:
+    """Return the path and query to ask for the page behind `next_url`, or None when it leads elsewhere.
+
+    Credentials in the link are dropped. A link without an origin of its own is taken as the vendor's.
+    """
+    rest = next_url
+    absolute = _ABSOLUTE.match(next_url)
+    if absolute is not None:
+        if _normal_origin(absolute[1].encode("ascii"), absolute[2].encode("ascii")) not in origins:
+            return None
+        rest = next_url[absolute.end() :]
+        rest = rest if rest.startswith("/") else "/" + rest
+    rest = rest.partition("#")[0]
+    if not _FOLLOWABLE.match(rest):
+        return None
+    return _drop_credentials(rest.encode("ascii")).decode("ascii")
+
+
+def _span_at(body: bytes, at: int, origins: frozenset[bytes]) -> tuple[int, int] | None:
+    start = at - 1 if body[at - 1 : at] == b"\\" else at
+    scheme = _SCHEME.search(body, max(0, start - _SCHEME_MAX - 1), start)
+    authority = _AUTHORITY.match(body, start)
+    if scheme is None or authority is None:
+        return None
+    if _normal_origin(scheme[1], authority[1]) not in origins or _NAMES_A_KEY.match(body, authority.end()):
+        return None
+    return scheme.start(1), authority.end()
+
+
+def _normal_origin(scheme: bytes, authority: bytes) -> bytes:
+    scheme = scheme.lower()
+    return scheme + b"://" + authority.lower().removesuffix(_DEFAULT_PORTS.get(scheme, b":"))
+
+
+def _without_empty_next(body: bytes) -> bytes:
+    pieces = []
+    done = 0
+    at = body.find(b'"next_url"')
+    while at >= 0:
+        member = _EMPTY_MEMBER.match(body, at)
+        if member is not None and body[at - 1 : at] != b"\\":
+            before = body[done:at].rstrip(b" \t\r\n")
+            if before.endswith(b","):
+                pieces.append(before[:-1])
+                done = member.start(1) if member[1] is not None else member.end()
+            else:
+                pieces.append(body[done:at])
+                done = member.end()
+        at = body.find(b'"next_url"', at + 1)
+    return b"".join([*pieces, body[done:]]) if pieces else body
+
+
+def _without_credentials(body: bytes, origins: frozenset[bytes]) -> bytes:
+    pieces = []
+    done = 0
+    for _, end in find_links(body, origins):
+        rest = _STRING_REST.match(body, end)
+        if rest is not None:
+            pieces += [body[done:end], _drop_credentials(rest[0])]
+            done = rest.end()
+    return b"".join([*pieces, body[done:]])
+
+
+def _drop_credentials(link: bytes) -> bytes:
+    return _OTHER_CREDENTIALS.sub(b"", _LEADING_CREDENTIALS.sub(b"?", link))
