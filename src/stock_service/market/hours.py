@@ -1,0 +1,121 @@
+"""What one calendar day of a market looks like: its session, and the phases it goes through.
+
+Pure functions of a day and the exchange's special days. Stocks, options and indices share the hours of the US
+stock market: index options trade a little longer than stocks, and calling them closed early would be the worse
+mistake. Crypto days are UTC days, all others are days of New York; FX and futures weeks begin on Sunday evening.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from stock_service.market.markets import Market, Phase
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+_MIDNIGHT = time(0)
+_PRE_OPENS = time(4)
+_OPENS = time(9, 30)
+_CLOSES = time(16)
+_POST_ENDS = time(20)
+EARLY_CLOSE = time(13)
+_POST_AFTER_EARLY_CLOSE = timedelta(hours=4)  # early close days end their late session at 17:00
+_FX_TURN = time(17)
+_FUTURES_PAUSE, _FUTURES_RESUME = time(17), time(18)
+_SATURDAY, _SUNDAY, _FRIDAY = 5, 6, 4
+
+
+class Turn(NamedTuple):
+    """The instant a phase begins, in Unix seconds."""
+
+    at: float
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One trading day; instants are Unix seconds.
+
+    `starts_at` to `ends_at` includes extended hours, `opens_at` to `closes_at` does not; markets without
+    extended hours have both pairs equal. `assumed` is true when the calendar has no rules for that year and
+    took the day for an ordinary weekday.
+    """
+
+    day: date
+    starts_at: float
+    opens_at: float
+    closes_at: float
+    ends_at: float
+    assumed: bool = False
+
+
+def zone_of(market: Market) -> tzinfo:
+    """Return the zone whose midnight begins this market's calendar days."""
+    return UTC if market is Market.CRYPTO else NEW_YORK
+
+
+def instant(day: date, at: time, zone: tzinfo = NEW_YORK) -> float:
+    """Return the Unix second at which `zone` reads `at` on `day`."""
+    return datetime.combine(day, at, zone).timestamp()
+
+
+def exchange_session(day: date, closes: time, assumed: bool) -> Session:
+    """Return the US stock session of `day`, closing at `closes` New York time."""
+    ends = _POST_ENDS
+    if closes != _CLOSES:
+        ends = (datetime.combine(day, closes) + _POST_AFTER_EARLY_CLOSE).time()
+    return Session(
+        day, instant(day, _PRE_OPENS), instant(day, _OPENS), instant(day, closes), instant(day, ends), assumed
+    )
+
+
+def ordinary_close() -> time:
+    """Return the New York time at which an ordinary session closes."""
+    return _CLOSES
+
+
+def exchange_turns(day: date, session: Session | None) -> list[Turn]:
+    """Return the phases of one calendar day of the US stock market, in order, from midnight."""
+    turns = [Turn(instant(day, _MIDNIGHT), Phase.CLOSED)]
+    if session is not None:
+        turns += [
+            Turn(session.starts_at, Phase.PRE),
+            Turn(session.opens_at, Phase.REGULAR),
+            Turn(session.closes_at, Phase.POST),
+            Turn(session.ends_at, Phase.CLOSED),
+        ]
+    return turns
+
+
+def week_turns(market: Market, day: date) -> list[Turn]:
+    """Return the phases of one calendar day of FX, futures or crypto, in order, from midnight."""
+    start = instant(day, _MIDNIGHT, zone_of(market))
+    weekday = day.weekday()
+    if market is Market.CRYPTO:
+        return [Turn(start, Phase.REGULAR)]
+    if weekday == _SATURDAY:
+        return [Turn(start, Phase.CLOSED)]
+    pauses, resumes = (_FUTURES_PAUSE, _FUTURES_RESUME) if market is Market.FUTURES else (_FX_TURN, _FX_TURN)
+    if weekday == _SUNDAY:
+        return [Turn(start, Phase.CLOSED), Turn(instant(day, resumes), Phase.REGULAR)]
+    turns = [Turn(start, Phase.REGULAR)]
+    if weekday == _FRIDAY or pauses != resumes:
+        turns.append(Turn(instant(day, pauses), Phase.CLOSED))
+    if weekday != _FRIDAY and pauses != resumes:
+        turns.append(Turn(instant(day, resumes), Phase.REGULAR))
+    return turns
+
+
+def week_session(market: Market, day: date) -> Session | None:
+    """Return the part of calendar day `day` on which FX, futures or crypto trades, or None for a closed day."""
+    open_turns = [turn for turn in week_turns(market, day) if turn.phase is Phase.REGULAR]
+    if not open_turns:
+        return None
+    starts = open_turns[0].at
+    ends = instant(day + timedelta(days=1), _MIDNIGHT, zone_of(market))
+    if day.weekday() == _FRIDAY and market is not Market.CRYPTO:
+        ends = instant(day, _FX_TURN)
+    return Session(day, starts, starts, ends, ends)
