@@ -1,0 +1,159 @@
+"""The ASGI application: one frame around every handler.
+
+It freezes the head, names the request, limits what runs at once, translates errors, sends, and reports. Handlers
+return values and raise errors of the family; nothing else writes to a client on this path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from itertools import count
+
+from stock_service.base.clock import Clock
+from stock_service.base.errors import NotFound, Overloaded, ServiceError
+from stock_service.base.events import Faulted, Observer, RequestFinished
+from stock_service.web.error_bodies import problem, vendor_error
+from stock_service.web.exchange import Exchange, Handler, Message, Receive, Response, Scope, Send
+from stock_service.web.http_date import HttpDate
+from stock_service.web.routes import OPS_ROUTES, Part, part_of
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+_READ_METHODS = ("GET", "HEAD")
+_INTERNAL = b'{"status":"ERROR","error":"internal error; the log has the details under this request id"}'
+
+
+class RequestIds:
+    """Names requests: a prefix of this process and a counter."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._numbers = count(1)
+
+    def next(self) -> str:
+        """Return a new request id."""
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+
+class App:
+    """Dispatches by path and frames each handler.
+
+    Args:
+        handlers: who answers each part.
+        route_of: the closed metric name of a gateway or API path.
+        request_for: seconds a request may take before it is answered with an error.
+        requests_max: how many requests may run at once; operational routes are exempt.
+    """
+
+    def __init__(
+        self,
+        *,
+        handlers: Mapping[Part, Handler],
+        route_of: Callable[[Part, str], str],
+        ids: RequestIds,
+        clock: Clock,
+        date: HttpDate,
+        observer: Observer,
+        request_for: float,
+        requests_max: int,
+    ) -> None:
+        self._handlers = handlers
+        self._route_of = route_of
+        self._ids = ids
+        self._clock = clock
+        self._date = date
+        self._observer = observer
+        self._request_for = request_for
+        self._requests_max = requests_max
+        self.running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        exchange = self._open(scope, receive)
+        part = part_of(exchange.path)
+        self.running += 1
+        try:
+            response = await self._answer(exchange, part)
+        finally:
+            self.running -= 1
+        await self._send(exchange, response, send)
+        self._report(exchange, part, response)
+
+    def _open(self, scope: Scope, receive: Receive) -> Exchange:
+        headers = tuple(scope["headers"])
+        now = self._clock.monotonic()
+        client, server = scope.get("client"), scope.get("server")
+        return Exchange(
+            method=scope["method"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"],
+            headers=headers,
+            peer=client[0] if client else "",
+            scheme=scope["scheme"],
+            local=f"{server[0]}:{server[1]}".encode("latin-1") if server else b"localhost",
+            started_at=now,
+            deadline=now + self._request_for,
+            request_id=self._name(headers),
+            receive=receive,
+        )
+
+    def _name(self, headers: tuple[tuple[bytes, bytes], ...]) -> str:
+        """Return the caller's own request id when it is harmless, else a new one."""
+        for name, value in headers:
+            if name == b"x-request-id" and _REQUEST_ID.match(value):
+                return value.decode("ascii")
+        return self._ids.next()
+
+    async def _answer(self, exchange: Exchange, part: Part) -> Response:
+        shape = problem if part in (Part.API, Part.ADMIN) else vendor_error
+        try:
+            return await self._handle(exchange, part)
+        except ServiceError as error:
+            answer = shape(error, exchange.request_id)
+            return Response(answer.status, self._error_headers(answer.headers, answer.body), answer.body)
+        except Exception as error:  # the boundary: whatever went wrong, the client gets an answer and we a traceback
+            self._observer.notify(Faulted("request", error))
+            return Response(500, self._error_headers([(b"content-type", b"application/json")], _INTERNAL), _INTERNAL)
+
+    async def _handle(self, exchange: Exchange, part: Part) -> Response:
+        if part is not Part.ADMIN and exchange.method not in _READ_METHODS:
+            return self._method_not_allowed()
+        if part is Part.NOBODY:
+            raise NotFound("route", exchange.path)
+        if self.running > self._requests_max and part is not Part.OPS:
+            raise Overloaded("requests")
+        return await self._handlers[part](exchange)
+
+    def _method_not_allowed(self) -> Response:
+        body = b'{"status":"ERROR","error":"this service is read-only: use GET or HEAD"}'
+        headers = self._error_headers([(b"content-type", b"application/json"), (b"allow", b"GET, HEAD")], body)
+        return Response(405, headers, body)
+
+    def _error_headers(self, headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
+        return [*headers, (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
+
+    async def _send(self, exchange: Exchange, response: Response, send: Send) -> None:
+        headers = list(response.headers)
+        if not any(name == b"date" for name, _ in headers):
+            headers.append((b"date", self._date.value()))
+        headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+        start: Message = {"type": "http.response.start", "status": response.status, "headers": headers}
+        await send(start)
+        body = b"" if exchange.method == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body})
+
+    def _report(self, exchange: Exchange, part: Part, response: Response) -> None:
+        self._observer.notify(
+            RequestFinished(
+                method=exchange.method if exchange.method in _READ_METHODS else "OTHER",
+                route=OPS_ROUTES.get(exchange.path) or self._route_of(part, exchange.path),
+                status=response.status,
+                seconds=self._clock.monotonic() - exchange.started_at,
+                cache=response.cache,
+                client=exchange.client_id,
+                request_id=exchange.request_id,
+                target=exchange.path,
+            )
+        )

@@ -1,0 +1,26 @@
+"""What the `Cache-Status` field says (RFC 9211): one function from an answer to a value. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from stock_service.cache.entry import CACHE_NAME
+from stock_service.reads.read_path import Answer, Source
+
+
+def cache_status(answer: Answer, now: float) -> bytes:
+    """Return the field's value; `hit` and `fwd` exclude one another.
+
+    `hit` carries the seconds of freshness left, negative while a stale answer is being refreshed.
+    """
+    ttl = answer.entry.ttl(now)
+    match answer.source:
+        case Source.HIT:
+            return b"%b; hit; ttl=%d" % (CACHE_NAME, ttl)
+        case Source.MISS:
+            return b"%b; fwd=uri-miss; stored; ttl=%d" % (CACHE_NAME, ttl)
+        case Source.COLLAPSED:
+            return b"%b; fwd=uri-miss; collapsed; ttl=%d" % (CACHE_NAME, ttl)
+        case Source.STALE:
+            return b"%b; fwd=stale; ttl=%d; detail=%b" % (CACHE_NAME, ttl, answer.reason.encode("ascii"))
+    assert_never(answer.source)

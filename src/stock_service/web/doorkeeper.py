@@ -1,0 +1,39 @@
+"""Asks the gate who is behind an exchange and charges the request to them."""
+
+from __future__ import annotations
+
+from stock_service.access.gate import Client, Gate, credential_of
+from stock_service.base.clock import Clock
+from stock_service.base.errors import NotAllowed
+from stock_service.web.exchange import Exchange
+
+
+class Doorkeeper:
+    """The gate, spoken to in exchanges."""
+
+    def __init__(self, gate: Gate, clock: Clock) -> None:
+        self._gate = gate
+        self._clock = clock
+
+    def admit(self, exchange: Exchange) -> Client:
+        """Return the client of `exchange`, charged with one request.
+
+        Raises:
+            NotAllowed: no, or no valid, key where one is needed.
+            ClientLimited: the client's own limit is used up.
+        """
+        credential = credential_of(exchange.headers, exchange.query)
+        client = self._gate.admit(credential, self._clock.monotonic(), self._clock.wall())
+        exchange.client_id = client.id
+        return client
+
+    def admit_admin(self, exchange: Exchange) -> Client:
+        """Return the client of `exchange` if it holds an admin key.
+
+        Raises:
+            NotAllowed: it does not (`admin-only`), or `admit` refused it.
+        """
+        client = self.admit(exchange)
+        if not client.admin:
+            raise NotAllowed("admin-only")
+        return client
