@@ -1,0 +1,227 @@
+"""The latest prices of symbols, and the mean of their last closes, for as few vendor calls as possible.
+
+Several symbols of one market are one call. A plan without snapshots is answered from daily bars, many symbols from
+the whole market's, and the refusal is remembered for an hour, so that not every question costs a wasted call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+
+from stock_service.base.clock import Clock
+from stock_service.base.errors import NotFound, VendorFailed, VendorRefused
+from stock_service.market.calendar import Calendar
+from stock_service.market.markets import Market, market_of
+from stock_service.reads.questions import Questions, Whole
+from stock_service.reads.quote import Average, Close, Provenance, Quote, Quotes, quote_of_bars, quote_of_snapshot
+from stock_service.reads.read_path import Answer, Meter, Source
+from stock_service.vendor.payloads import Bar
+from stock_service.vendor.request import ask, bars_request
+
+SYMBOLS_MAX = 100
+SESSIONS_MAX = 250
+_REFUSED_FOR = 3600.0
+_NOT_IN_PLAN = 403
+_SINGLY_MAX = 2  # from here on the whole market's day costs fewer calls than one question a symbol
+_SNAPSHOTS = {
+    Market.STOCKS: "/v2/snapshot/locale/us/markets/stocks/tickers",
+    Market.FX: "/v2/snapshot/locale/global/markets/forex/tickers",
+    Market.CRYPTO: "/v2/snapshot/locale/global/markets/crypto/tickers",
+}
+
+
+class _Grouped(msgspec.Struct):
+    results: list[_GroupedBar] = []
+
+
+class _GroupedBar(Bar):
+    T: str = ""
+
+
+class QuoteDesk:
+    """Answers questions about prices of symbols."""
+
+    def __init__(self, questions: Questions, calendar: Calendar, clock: Clock) -> None:
+        self._questions = questions
+        self._calendar = calendar
+        self._clock = clock
+        self._refused_until = 0.0
+
+    async def quote(self, symbol: str, meter: Meter, deadline: float) -> Quote:
+        """Return the latest price of `symbol`.
+
+        Raises:
+            NotFound: the vendor does not know it.
+            ServiceError: the vendor could not be asked.
+        """
+        market = market_of(symbol)
+        if self._may_snapshot(market):
+            try:
+                answer = await self._questions.ask(
+                    ask(f"{_SNAPSHOTS[market]}/{symbol}"), meter, deadline, "symbol", symbol
+                )
+            except VendorRefused as refused:
+                self._remember(refused)
+            else:
+                member = _json_member(answer, "ticker")
+                quote = quote_of_snapshot(symbol, member, self._provenance(answer, market, "snapshot"))
+                if quote is None:
+                    raise NotFound("price", symbol)
+                return quote
+        return await self._quote_of_bars(symbol, meter, deadline)
+
+    async def quotes(self, symbols: Sequence[str], meter: Meter, deadline: float) -> Quotes:
+        """Return the latest price of every known symbol, in the order asked for.
+
+        Raises:
+            ServiceError: the vendor could not be asked.
+        """
+        found: dict[str, Quote] = {}
+        for market in dict.fromkeys(market_of(symbol) for symbol in symbols):
+            of_market = [symbol for symbol in symbols if market_of(symbol) is market]
+            found.update(await self._quotes_of_market(market, of_market, meter, deadline))
+        return Quotes([found[s] for s in symbols if s in found], [s for s in symbols if s not in found])
+
+    async def average(self, symbol: str, sessions: int, meter: Meter, deadline: float) -> Average:
+        """Return the closes of the last `sessions` finished sessions of `symbol` and their mean.
+
+        Raises:
+            NotFound: the vendor has no bar of it in that time.
+            ServiceError: the vendor could not be asked.
+        """
+        whole = await self._daily(symbol, sessions, meter, deadline)
+        closes = [Close(self._day_of(symbol, bar).isoformat(), bar.c) for bar in whole.bars[-sessions:]]
+        mean = sum(close.close for close in closes) / len(closes)
+        return Average(symbol, len(closes), round(mean, 6), closes, whole.age, whole.stale)
+
+    async def _quotes_of_market(
+        self, market: Market, symbols: Sequence[str], meter: Meter, deadline: float
+    ) -> dict[str, Quote]:
+        if self._may_snapshot(market):
+            request = ask(_SNAPSHOTS[market], tickers=",".join(symbols))
+            try:
+                answer = await self._questions.ask(request, meter, deadline, "symbols", ",".join(symbols))
+            except VendorRefused as refused:
+                self._remember(refused)
+            else:
+                return self._quotes_of_list(market, symbols, answer)
+        if market is Market.STOCKS and len(symbols) > _SINGLY_MAX:
+            return await self._quotes_of_day(symbols, meter, deadline)
+        singles = await asyncio.gather(*(self._known(symbol, meter, deadline) for symbol in symbols))
+        return {quote.symbol: quote for quote in singles if quote is not None}
+
+    def _quotes_of_list(self, market: Market, symbols: Sequence[str], answer: Answer) -> dict[str, Quote]:
+        wanted, origin = set(symbols), self._provenance(answer, market, "snapshot")
+        quotes = {}
+        for ticker in _json_list(answer, "tickers"):
+            symbol = ticker.get("ticker", "")
+            quote = quote_of_snapshot(symbol, ticker, origin) if symbol in wanted else None
+            if quote is not None:
+                quotes[symbol] = quote
+        return quotes
+
+    async def _quotes_of_day(self, symbols: Sequence[str], meter: Meter, deadline: float) -> dict[str, Quote]:
+        """Answer many stocks from the whole market's last two days: two calls however many symbols."""
+        last = self._last_finished(Market.STOCKS)
+        before = self._calendar.previous_session(Market.STOCKS, last).day
+        today, answer = await self._grouped(last, symbols, meter, deadline)
+        earlier, _ = await self._grouped(before, symbols, meter, deadline)
+        origin = self._provenance(answer, Market.STOCKS, "daily-bars")
+        return {
+            symbol: quote_of_bars(symbol, bar, earlier[symbol].c if symbol in earlier else None, origin)
+            for symbol, bar in today.items()
+        }
+
+    async def _grouped(
+        self, day: date, symbols: Sequence[str], meter: Meter, deadline: float
+    ) -> tuple[dict[str, Bar], Answer]:
+        request = ask(f"/v2/aggs/grouped/locale/us/market/stocks/{day.isoformat()}")
+        answer = await self._questions.ask(request, meter, deadline, "day", day.isoformat())
+        page = await asyncio.to_thread(_decode_grouped, answer.entry.body)
+        wanted = set(symbols)
+        return {bar.T: bar for bar in page.results if bar.T in wanted}, answer
+
+    async def _known(self, symbol: str, meter: Meter, deadline: float) -> Quote | None:
+        try:
+            return await self._quote_of_bars(symbol, meter, deadline)
+        except NotFound:
+            return None
+
+    async def _quote_of_bars(self, symbol: str, meter: Meter, deadline: float) -> Quote:
+        whole = await self._daily(symbol, 2, meter, deadline)
+        before = whole.bars[-2].c if len(whole.bars) > 1 else None
+        origin = Provenance(self._phase(market_of(symbol)), whole.age, whole.stale, "daily-bars")
+        return quote_of_bars(symbol, whole.bars[-1], before, origin)
+
+    async def _daily(self, symbol: str, sessions: int, meter: Meter, deadline: float) -> Whole:
+        """Return daily bars that hold at least the last `sessions` finished sessions."""
+        last = self._last_finished(market_of(symbol))
+        first = last - timedelta(days=sessions * 7 // 5 + 14)
+        request = bars_request(symbol, 1, "day", first.isoformat(), last.isoformat())
+        whole = await self._questions.all_bars(request, meter, deadline, symbol)
+        if not whole.bars:
+            raise NotFound("symbol", symbol)
+        return whole
+
+    def _last_finished(self, market: Market) -> date:
+        """Return the day of the last session that has ended, extended hours included."""
+        wall = self._clock.wall()
+        today = self._calendar.day_of(market, wall)
+        session = self._calendar.session_of(market, today)
+        if session is not None and session.ends_at <= wall:
+            return today
+        return self._calendar.previous_session(market, today).day
+
+    def _may_snapshot(self, market: Market) -> bool:
+        return market in _SNAPSHOTS and self._clock.monotonic() >= self._refused_until
+
+    def _remember(self, refused: VendorRefused) -> None:
+        """Note that the plan has no snapshots; any other refusal is the asker's to see."""
+        if refused.status != _NOT_IN_PLAN:
+            raise refused
+        self._refused_until = self._clock.monotonic() + _REFUSED_FOR
+
+    def _provenance(self, answer: Answer, market: Market, source: str) -> Provenance:
+        now = self._clock.monotonic()
+        stale = answer.source is Source.STALE or answer.entry.ttl(now) < 0
+        return Provenance(self._phase(market), answer.entry.age(now), stale, source)
+
+    def _phase(self, market: Market) -> str:
+        return self._calendar.phase(market, self._clock.wall()).value
+
+    def _day_of(self, symbol: str, bar: Bar) -> date:
+        return self._calendar.day_of(market_of(symbol), bar.t / 1e3)
+
+
+def _decode_grouped(body: bytes) -> _Grouped:
+    try:
+        return msgspec.json.decode(body, type=_Grouped)
+    except msgspec.DecodeError:
+        raise VendorFailed("unexpected-shape") from None
+
+
+def _json_member(answer: Answer, name: str) -> dict[str, Any]:
+    member = _decoded(answer).get(name)
+    if not isinstance(member, dict):
+        raise VendorFailed("unexpected-shape")
+    return member
+
+
+def _json_list(answer: Answer, name: str) -> list[dict[str, Any]]:
+    members = _decoded(answer).get(name) or []
+    if not isinstance(members, list):
+        raise VendorFailed("unexpected-shape")
+    return [member for member in members if isinstance(member, dict)]
+
+
+def _decoded(answer: Answer) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(answer.entry.body)
+    except msgspec.DecodeError:
+        raise VendorFailed("unexpected-shape") from None
+    return decoded if isinstance(decoded, dict) else {}
