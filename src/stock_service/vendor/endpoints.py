@@ -1,0 +1,160 @@
+"""Which vendor route a path is, out of a closed table.
+
+Decides nothing about freshness or errors: a group is only the name under which other parts keep their rules. A path
+the table does not know is not an error, because the vendor adds routes: it is `UNCLASSIFIED`. Names of endpoints and
+groups come from the table alone, so they are safe as metric labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from stock_service.vendor.routes import CALLED_BY_CLIENTS, DESCRIBED, JSON_OR_CSV, Route
+
+
+class Group(StrEnum):
+    """Routes that age alike."""
+
+    BARS = "bars"
+    PREV = "prev"
+    GROUPED = "grouped"
+    OPENCLOSE = "openclose"
+    INDICATOR = "indicator"
+    TICKS = "ticks"
+    TICKS_OLD = "ticks_old"
+    LAST = "last"
+    CONV = "conv"
+    SNAP_STK = "snap_stk"
+    SNAP_CC = "snap_cc"
+    SNAP_V3 = "snap_v3"
+    MKT_NOW = "mkt_now"
+    MKT_UP = "mkt_up"
+    TICKERS = "tickers"
+    TICKER = "ticker"
+    TYPES = "types"
+    CORP = "corp"
+    CONTRACTS = "contracts"
+    NEWS = "news"
+    RELATED = "related"
+    FUND = "fund"
+    SEC = "sec"
+    FUTURES_BARS = "futures_bars"  # the range is in the query, and the sessions are CME's
+    FUTURES_REF = "futures_ref"
+    SHARES = "shares"  # short interest, short volume, float
+    ECONOMY = "economy"
+    RATINGS = "ratings"  # analysts' opinions and company guidance
+    PARTNER = "partner"  # data sets of other houses, renewed once a day at most
+    BRANDING = "branding"  # logos and icons under dated names
+    UNCLASSIFIED = "unclassified"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Endpoint:
+    """What we know about one route; each exists once and equals only itself.
+
+    `defaults` are the vendor's own, in canonical spelling. `sets` are parameters whose comma-joined parts have no
+    order. `junk` are parameters that repeat a path part (`fixed` holds the literal ones). `max_limit` is the largest
+    page. `media` are the media types of a good answer, `type/*` for a whole type.
+    """
+
+    name: str
+    template: str
+    group: Group
+    defaults: Mapping[str, str] = field(repr=False)
+    sets: frozenset[str] = field(repr=False)
+    junk: frozenset[str] = field(repr=False)
+    fixed: Mapping[str, str] = field(repr=False)
+    max_limit: int | None
+    paginated: bool
+    media: frozenset[str] = field(repr=False)
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether the answer depends on the splits of its ticker unless `adjusted=false` is asked for."""
+        return "adjusted" in self.defaults
+
+    @property
+    def offers_csv(self) -> bool:
+        """Whether the route also answers in `text/csv`."""
+        return "text/csv" in self.media
+
+    def accepts_media(self, content_type: str) -> bool:
+        """Return whether an answer of this content type is one the route gives."""
+        kind = content_type.partition(";")[0].strip().lower()
+        return kind in self.media or kind.partition("/")[0] + "/*" in self.media
+
+
+@dataclass(slots=True)
+class _Branch:
+    """One segment deep in the tree of templates."""
+
+    literals: dict[str, _Branch] = field(default_factory=dict)
+    parameter: _Branch | None = None
+    endpoint: Endpoint | None = None
+
+    def grow(self, segment: str) -> _Branch:
+        """Return the branch of a template's segment, making it when missing."""
+        if not segment.startswith("{"):
+            return self.literals.setdefault(segment, _Branch())
+        if self.parameter is None:
+            self.parameter = _Branch()
+        return self.parameter
+
+    def find(self, segments: list[str], at: int) -> Endpoint | None:
+        """Return the endpoint of `segments`, trying the literal before the parameter at each of them."""
+        if at == len(segments):
+            return self.endpoint
+        literal = self.literals.get(segments[at])
+        found = literal.find(segments, at + 1) if literal is not None else None
+        if found is None and self.parameter is not None:
+            found = self.parameter.find(segments, at + 1)
+        return found
+
+
+def _endpoint(row: Route) -> Endpoint:
+    return Endpoint(
+        name=row.name,
+        template=row.template,
+        group=Group(row.group),
+        defaults=MappingProxyType(dict(row.defaults)),
+        sets=frozenset(row.sets),
+        junk=frozenset(row.junk),
+        fixed=MappingProxyType(dict(row.fixed)),
+        max_limit=row.max_limit,
+        paginated=row.paginated,
+        media=row.media,
+    )
+
+
+def _tree(endpoints: tuple[Endpoint, ...]) -> _Branch:
+    root = _Branch()
+    for endpoint in endpoints:
+        branch = root
+        for segment in endpoint.template.split("/")[1:]:
+            branch = branch.grow(segment)
+        branch.endpoint = endpoint
+    return root
+
+
+ENDPOINTS: tuple[Endpoint, ...] = tuple(_endpoint(row) for row in (*DESCRIBED, *CALLED_BY_CLIENTS))
+UNCLASSIFIED = _endpoint(Route("unclassified", "unclassified", "", media=JSON_OR_CSV))
+
+_ROOT = _tree(ENDPOINTS)
+
+
+def match(path: str) -> tuple[Endpoint, dict[str, str]]:
+    """Return the endpoint of a decoded path, and its path parameters by the template's names.
+
+    The most literal template wins. An unknown path gives `UNCLASSIFIED` and no parameters.
+    """
+    segments = path.split("/")[1:]
+    endpoint = _ROOT.find(segments, 0)
+    if endpoint is None:
+        return UNCLASSIFIED, {}
+    names = endpoint.template.split("/")[1:]
+    return endpoint, {
+        name[1:-1]: segment for name, segment in zip(names, segments, strict=True) if name.startswith("{")
+    }
