@@ -1,0 +1,134 @@
+"""How many requests one client may make: a steady rate with a burst, kept as one float (GCRA).
+
+Pure: `now` is monotonic seconds. A refusal changes nothing, so asking again is free and both HTTP paths may ask.
+What always holds: within any span of s seconds at most `burst + rate * s` requests are let through, and the
+count shown to the client is above zero exactly when the next `take` at that instant would succeed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Headers = list[tuple[bytes, bytes]]
+
+_PARTS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_RATE_MAX = 100_000.0  # requests a second; above it one unit of time drowns in the rounding of the clock
+_SLACK = 0.001  # of one request: what rounding of large clock values may cost, far below what could be noticed
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`rate` requests a second in the long run, `burst` at once."""
+
+    rate: float
+    burst: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.rate <= _RATE_MAX:
+            raise ValueError(f"a rate is more than 0 and at most {_RATE_MAX:.0f} requests a second")
+        if self.burst < 1:
+            raise ValueError("a burst is at least 1 request")
+
+
+def parse_limit(text: str, burst: int | None = None) -> Limit:
+    """Return the limit written as `100/s`, `5/m`, `1000/h` or `1/30s`; ValueError says what is wrong.
+
+    Without `burst`, the whole count of the text may come at once.
+    """
+    count_text, slash, span = text.strip().partition("/")
+    number, unit = span[:-1], span[-1:]
+    digits_only = count_text.isascii() and count_text.isdigit() and (not number or number.isascii())
+    if not slash or unit not in _PARTS or not digits_only or (number and not number.isdigit()):
+        raise ValueError(f"{text!r} is not a limit such as 100/s, 5/m or 1000/h")
+    count, seconds = int(count_text), int(number or 1) * _PARTS[unit]
+    if count == 0 or seconds == 0:
+        raise ValueError(f"{text!r} would let nothing through; revoke the key instead")
+    return Limit(count / seconds, count if burst is None else burst)
+
+
+class Quota:
+    """One client's allowance."""
+
+    __slots__ = ("_burst", "_lines", "_policy", "_rate", "_shown", "_spare_for", "_step_for", "_taken_until")
+
+    def __init__(self, limit: Limit) -> None:
+        self._rate = limit.rate
+        self._burst = limit.burst
+        self._step_for = 1.0 / limit.rate
+        self._spare_for = (limit.burst - 1 + _SLACK) / limit.rate
+        self._taken_until = -math.inf
+        self._policy = b'"client";q=%d;w=%d' % (limit.burst, max(1, math.ceil(limit.burst / limit.rate - _SLACK)))
+        self._shown = (-1, -1)
+        self._lines = b""
+
+    def take(self, now: float) -> bool:
+        """Take one request; False, and nothing taken, when none is left."""
+        taken_until = self._taken_until
+        if taken_until < now:
+            self._taken_until = now + self._step_for
+            return True
+        if taken_until - now > self._spare_for:
+            return False
+        self._taken_until = taken_until + self._step_for
+        return True
+
+    def peek(self, now: float) -> int:
+        """Return how many requests could be taken at `now`."""
+        return int(self._burst + _SLACK - max(0.0, self._taken_until - now) * self._rate)
+
+    def retry_after(self, now: float) -> float:
+        """Return seconds until one request is free; 0 when one is."""
+        return max(0.0, self._taken_until - now - self._spare_for)
+
+    def limit_headers(self, now: float) -> Headers:
+        """Return the `RateLimit` fields (IETF httpapi draft); `t` is when at least one more request will be free."""
+        return [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"client";r=%d;t=%d' % self._state(now))]
+
+    def limit_lines(self, now: float) -> bytes:
+        """Return the same fields as finished head lines, for the path below the framework."""
+        state = self._state(now)
+        if state != self._shown:
+            self._lines = b'ratelimit-policy: %b\r\nratelimit: "client";r=%d;t=%d\r\n' % (self._policy, *state)
+            self._shown = state
+        return self._lines
+
+    def _state(self, now: float) -> tuple[int, int]:
+        busy_for = self._taken_until - now
+        if busy_for <= 0.0:
+            return self._burst, 1
+        left = self._burst + _SLACK - busy_for * self._rate
+        if self._step_for <= 1.0:
+            return int(left), 1
+        # To the instant the next whole request becomes free, never earlier than `retry_after` rounded up.
+        return int(left), max(1, math.ceil((math.floor(left) + 1 - left) * self._step_for))
+
+
+class Unlimited:
+    """The allowance of a client without a limit; shows no fields."""
+
+    __slots__ = ()
+
+    def take(self, _now: float) -> bool:
+        """Let every request through."""
+        return True
+
+    def retry_after(self, _now: float) -> float:
+        """Return 0: there is never a wait."""
+        return 0.0
+
+    def limit_headers(self, _now: float) -> Headers:
+        """Return no fields."""
+        return []
+
+    def limit_lines(self, _now: float) -> bytes:
+        """Return no lines."""
+        return b""
+
+
+UNLIMITED = Unlimited()
+
+
+def quota_of(limit: Limit | None) -> Quota | Unlimited:
+    """Return a full allowance for `limit`; None is no limit."""
+    return UNLIMITED if limit is None else Quota(limit)

@@ -1,0 +1,106 @@
+"""The client's own request limit and the fields that announce it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from stock_service.access.quota import UNLIMITED, Limit, Quota, parse_limit
+
+
+def taken(quota: Quota, now: float, tries: int) -> int:
+    return sum(quota.take(now) for _ in range(tries))
+
+
+def test_the_burst_is_let_through_at_once_and_nothing_more() -> None:
+    assert taken(Quota(Limit(100.0, 150)), 1_000.0, 1_000) == 150
+
+
+def test_after_the_burst_requests_follow_at_the_rate() -> None:
+    quota = Quota(Limit(100.0, 100))
+    taken(quota, 1_000.0, 1_000)
+    assert [taken(quota, 1_000.0 + tenth / 10, 1_000) for tenth in (1, 2, 3)] == [10, 10, 10]
+
+
+@pytest.mark.parametrize("uptime", [0.0, 86_400.0 * 365, 86_400.0 * 3_650])
+def test_rounding_after_years_of_uptime_costs_no_request(uptime: float) -> None:
+    quota = Quota(Limit(1_000.0, 1_000))
+    assert taken(quota, uptime, 2_000) == 1_000
+    assert taken(quota, uptime + 0.5, 2_000) == 500
+
+
+def test_a_refused_request_leaves_the_allowance_as_it_was() -> None:
+    quota = Quota(Limit(1.0, 1))
+    assert taken(quota, 0.0, 50) == 1
+    assert quota.take(1.0)
+
+
+def test_retry_after_is_the_instant_the_next_request_is_let_through() -> None:
+    quota = Quota(Limit(0.1, 1))
+    quota.take(0.0)
+    wait = quota.retry_after(4.0)
+    assert wait == pytest.approx(6.0, abs=0.02)
+    assert not quota.take(4.0 + wait - 0.02)
+    assert quota.take(4.0 + wait)
+
+
+def test_the_fields_name_the_window_what_is_left_and_when_there_is_more() -> None:
+    quota = Quota(Limit(100.0, 100))
+    assert quota.limit_headers(0.0) == [
+        (b"ratelimit-policy", b'"client";q=100;w=1'),
+        (b"ratelimit", b'"client";r=100;t=1'),
+    ]
+    taken(quota, 0.0, 43)
+    assert quota.limit_headers(0.0)[1] == (b"ratelimit", b'"client";r=57;t=1')
+
+
+def test_the_reset_field_is_never_earlier_than_retry_after_and_no_more_than_a_second_later() -> None:
+    quota = Quota(Limit(5 / 60, 5))
+    taken(quota, 0.0, 5)
+    for now in (0.0, 0.5, 7.3, 11.9):
+        value = quota.limit_headers(now)[1][1]
+        remaining, reset = (int(part.split(b"=")[1]) for part in value.split(b";")[1:])
+        assert remaining == 0
+        assert max(1, math.ceil(quota.retry_after(now))) == reset
+
+
+def test_lines_below_the_framework_equal_the_fields_above_it() -> None:
+    quota = Quota(Limit(7 / 60, 9))
+    for step in range(200):
+        now = step * 3.7
+        quota.take(now)
+        joined = b"".join(b"%b: %b\r\n" % pair for pair in quota.limit_headers(now))
+        assert quota.limit_lines(now) == joined
+
+
+def test_a_client_without_limit_is_never_refused_and_shows_no_fields() -> None:
+    assert sum(UNLIMITED.take(0.0) for _ in range(10_000)) == 10_000
+    assert (UNLIMITED.limit_headers(0.0), UNLIMITED.limit_lines(0.0), UNLIMITED.retry_after(0.0)) == ([], b"", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "burst", "limit"),
+    [
+        ("100/s", None, Limit(100.0, 100)),
+        ("5/m", None, Limit(5 / 60, 5)),
+        ("1000/h", 10, Limit(1000 / 3600, 10)),
+        (" 1/30s ", None, Limit(1 / 30, 1)),
+        ("10000/d", None, Limit(10000 / 86400, 10000)),
+    ],
+)
+def test_a_limit_is_written_as_a_count_and_a_span(text: str, burst: int | None, limit: Limit) -> None:
+    assert parse_limit(text, burst) == limit
+
+
+@pytest.mark.parametrize(
+    "text", ["", "100", "100/", "/s", "x/s", "-1/s", "1.5/s", "100/sec", "100/²s", "٣/s", "0/s", "5/0s", "1000000/s"]
+)
+def test_a_malformed_limit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"limit|nothing through|rate"):
+        parse_limit(text)
+
+
+def test_a_burst_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="burst"):
+        parse_limit("5/s", 0)
