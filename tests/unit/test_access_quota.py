@@ -65,13 +65,22 @@ def test_the_reset_field_is_never_earlier_than_retry_after_and_no_more_than_a_se
         assert max(1, math.ceil(quota.retry_after(now))) == reset
 
 
-def test_lines_below_the_framework_equal_the_fields_above_it() -> None:
-    quota = Quota(Limit(7 / 60, 9))
+@pytest.mark.parametrize("limit", [Limit(7 / 60, 9), Limit(3.0, 9), Limit(3.0, 2_000)])
+def test_lines_below_the_framework_equal_the_fields_above_it(limit: Limit) -> None:
+    quota = Quota(limit)
     for step in range(200):
-        now = step * 3.7
+        now = 0.45 * (step + step % 3) / limit.rate
         quota.take(now)
         joined = b"".join(b"%b: %b\r\n" % pair for pair in quota.limit_headers(now))
         assert quota.limit_lines(now) == joined
+
+
+@pytest.mark.parametrize("limit", [Limit(5 / 60, 5), Limit(5.0, 5)])
+def test_an_asker_with_a_slightly_older_clock_value_sees_nothing_left(limit: Limit) -> None:
+    quota = Quota(limit)
+    taken(quota, 100.0, 5)
+    assert quota.limit_headers(99.0)[1][1].startswith(b'"client";r=0;')
+    assert b"r=0;" in quota.limit_lines(99.0)
 
 
 def test_a_client_without_limit_is_never_refused_and_shows_no_fields() -> None:

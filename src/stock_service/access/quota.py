@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 Headers = list[tuple[bytes, bytes]]
 
 _PARTS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE_MAX = 100_000.0  # requests a second; above it one unit of time drowns in the rounding of the clock
+_READY_MAX = 1_000  # bursts up to this have their lines rendered beforehand
 _SLACK = 0.001  # of one request: what rounding of large clock values may cost, far below what could be noticed
 
 
@@ -50,7 +52,7 @@ def parse_limit(text: str, burst: int | None = None) -> Limit:
 class Quota:
     """One client's allowance."""
 
-    __slots__ = ("_burst", "_lines", "_policy", "_rate", "_shown", "_spare_for", "_step_for", "_taken_until")
+    __slots__ = ("_burst", "_policy", "_rate", "_ready", "_spare_for", "_step_for", "_taken_until")
 
     def __init__(self, limit: Limit) -> None:
         self._rate = limit.rate
@@ -58,9 +60,8 @@ class Quota:
         self._step_for = 1.0 / limit.rate
         self._spare_for = (limit.burst - 1 + _SLACK) / limit.rate
         self._taken_until = -math.inf
-        self._policy = b'"client";q=%d;w=%d' % (limit.burst, max(1, math.ceil(limit.burst / limit.rate - _SLACK)))
-        self._shown = (-1, -1)
-        self._lines = b""
+        self._policy = _policy_of(limit)
+        self._ready = _ready_lines(limit) if limit.rate >= 1.0 and limit.burst <= _READY_MAX else ()
 
     def take(self, now: float) -> bool:
         """Take one request; False, and nothing taken, when none is left."""
@@ -75,7 +76,7 @@ class Quota:
 
     def peek(self, now: float) -> int:
         """Return how many requests could be taken at `now`."""
-        return int(self._burst + _SLACK - max(0.0, self._taken_until - now) * self._rate)
+        return self._state(now)[0]
 
     def retry_after(self, now: float) -> float:
         """Return seconds until one request is free; 0 when one is."""
@@ -87,21 +88,37 @@ class Quota:
 
     def limit_lines(self, now: float) -> bytes:
         """Return the same fields as finished head lines, for the path below the framework."""
-        state = self._state(now)
-        if state != self._shown:
-            self._lines = b'ratelimit-policy: %b\r\nratelimit: "client";r=%d;t=%d\r\n' % (self._policy, *state)
-            self._shown = state
-        return self._lines
+        if self._ready:
+            busy_for = self._taken_until - now
+            left = int(self._burst + _SLACK - busy_for * self._rate) if busy_for > 0.0 else self._burst
+            return self._ready[left if left > 0 else 0]
+        return _lines_of(self._policy, *self._state(now))
 
     def _state(self, now: float) -> tuple[int, int]:
         busy_for = self._taken_until - now
         if busy_for <= 0.0:
             return self._burst, 1
-        left = self._burst + _SLACK - busy_for * self._rate
+        # Below zero for an asker whose `now` is a little older than the last taker's.
+        left = max(0.0, self._burst + _SLACK - busy_for * self._rate)
         if self._step_for <= 1.0:
             return int(left), 1
         # To the instant the next whole request becomes free, never earlier than `retry_after` rounded up.
         return int(left), max(1, math.ceil((math.floor(left) + 1 - left) * self._step_for))
+
+
+def _policy_of(limit: Limit) -> bytes:
+    return b'"client";q=%d;w=%d' % (limit.burst, max(1, math.ceil(limit.burst / limit.rate - _SLACK)))
+
+
+def _lines_of(policy: bytes, left: int, more_after: int) -> bytes:
+    return b'ratelimit-policy: %b\r\nratelimit: "client";r=%d;t=%d\r\n' % (policy, left, more_after)
+
+
+@lru_cache(maxsize=64)
+def _ready_lines(limit: Limit) -> tuple[bytes, ...]:
+    """Return the lines for every count that can be left, where the next request is never over a second away."""
+    policy = _policy_of(limit)
+    return tuple(_lines_of(policy, left, 1) for left in range(limit.burst + 1))
 
 
 class Unlimited:
