@@ -128,5 +128,3 @@ async def _wait(task: asyncio.Task[Any], seconds: float) -> None:
 def _fresh(error: BaseException) -> BaseException:
     """Return a new error saying the same; anything outside the family is passed on as it is."""
     return type(error)(*error.args) if isinstance(error, ServiceError) else error
-
-

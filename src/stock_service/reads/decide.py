@@ -33,6 +33,9 @@ class Wishes:
     only_cached: bool = False
 
 
+ANY_WAY = Wishes()
+
+
 @dataclass(frozen=True, slots=True)
 class ServeFresh:
     """Answer with `entry`."""

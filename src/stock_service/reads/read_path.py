@@ -29,6 +29,7 @@ from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.reads.decide import (
+    ANY_WAY,
     Fetch,
     Refuse,
     ServeFresh,
@@ -123,7 +124,7 @@ class ReadPath:
         self._renewals = Renewals(jitter)
         self._quiet = False
 
-    async def read(self, request: VendorRequest, meter: Meter, *, deadline: float, wishes: Wishes = Wishes()) -> Answer:
+    async def read(self, request: VendorRequest, meter: Meter, *, deadline: float, wishes: Wishes = ANY_WAY) -> Answer:
         """Return the best answer to `request` before `deadline` (monotonic).
 
         Raises:
@@ -232,4 +233,3 @@ class ReadPath:
             return kept
         self._memory.put(entry)
         return entry
-

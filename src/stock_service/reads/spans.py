@@ -64,5 +64,7 @@ def parse_symbol(text: str) -> str:
         BadRequest: it cannot be a ticker.
     """
     if _SYMBOL.match(text) is None:
-        raise BadRequest("symbol", f"{text[:70]!r} is no symbol", "use letters, digits and . - : as in AAPL, BRK.B, X:BTCUSD")
+        raise BadRequest(
+            "symbol", f"{text[:70]!r} is no symbol", "use letters, digits and . - : as in AAPL, BRK.B, X:BTCUSD"
+        )
     return text.upper() if text == text.lower() else text

@@ -113,7 +113,7 @@ class App:
         except ServiceError as error:
             answer = shape(error, exchange.request_id)
             return Response(answer.status, self._error_headers(answer.headers, answer.body), answer.body)
-        except Exception as error:  # the boundary: whatever went wrong, the client gets an answer and we a traceback
+        except Exception as error:  # noqa: BLE001 - the boundary: the client gets an answer, the log a traceback
             self._observer.notify(Faulted("request", error))
             return Response(500, self._error_headers([(b"content-type", b"application/json")], _INTERNAL), _INTERNAL)
 

@@ -68,7 +68,8 @@ class _Times:
         time_part = self._times.get(rest)
         if time_part is None:
             moment = datetime.fromtimestamp(rest / 1e3, UTC)
-            time_part = self._times[rest] = moment.strftime("%H:%M:%S") + (f".{rest % 1000:03d}Z" if rest % 1000 else "Z")
+            fraction = f".{rest % 1000:03d}Z" if rest % 1000 else "Z"
+            time_part = self._times[rest] = moment.strftime("%H:%M:%S") + fraction
         return date_part + time_part
 
 

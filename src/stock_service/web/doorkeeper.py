@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stock_service.access.gate import Client, Gate, credential_of
+from stock_service.access.gate import Client, Gate, credential_of, require_admin
 from stock_service.base.clock import Clock
-from stock_service.base.errors import NotAllowed
 from stock_service.web.exchange import Exchange
 
 
@@ -34,6 +33,5 @@ class Doorkeeper:
             NotAllowed: it does not (`admin-only`), or `admit` refused it.
         """
         client = self.admit(exchange)
-        if not client.admin:
-            raise NotAllowed("admin-only")
+        require_admin(client)
         return client

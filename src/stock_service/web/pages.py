@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from stock_service import __version__
-from stock_service.web.api_table import OPERATIONS, Operation
+from stock_service.web.api_table import OPERATIONS, Operation, Parameter
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -42,10 +42,13 @@ def _page(title: str, content: str) -> bytes:
     return page.encode()
 
 
+def _need(parameter: Parameter) -> str:
+    return "required" if parameter.default is None else f"default <code>{escape(parameter.default)}</code>"
+
+
 def _operation(operation: Operation) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(p.name)}</code></td><td>{escape(p.about)}</td>"
-        f"<td>{'required' if p.required else f'default <code>{escape(p.default or "")}</code>'}</td></tr>"
+        f"<tr><td><code>{escape(p.name)}</code></td><td>{escape(p.about)}</td><td>{_need(p)}</td></tr>"
         for p in operation.parameters
     )
     table = f"<table>{rows}</table>" if rows else ""
