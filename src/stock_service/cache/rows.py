@@ -1,0 +1,59 @@
+"""Under which row of the freshness table a question falls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import time
+
+from stock_service.cache.subject import asked_params
+from stock_service.market.calendar import Calendar
+from stock_service.market.hours import instant
+from stock_service.market.markets import Market
+from stock_service.vendor.endpoints import Group
+from stock_service.vendor.request import VendorRequest
+
+_ROLL_FROM, _ROLL_UNTIL = time(20), time(4, 30)
+
+
+def _variant_bars(request: VendorRequest) -> str:
+    timespan = request.path_params["timespan"]
+    return timespan if timespan in ("second", "minute", "hour") else "day"
+
+
+def _variant_indicator(request: VendorRequest) -> str:
+    timespan = asked_params(request).get("timespan", "day")
+    return timespan if timespan in ("minute", "hour") else "minute" if timespan == "second" else "day"
+
+
+def _variant_by_name(names: Mapping[str, str]) -> Callable[[VendorRequest], str]:
+    return lambda request: names.get(request.endpoint.name, "")
+
+
+_VARIANTS: Mapping[Group, Callable[[VendorRequest], str]] = {
+    Group.BARS: _variant_bars,
+    Group.INDICATOR: _variant_indicator,
+    Group.SNAP_STK: _variant_by_name({"snapshot_stocks": "list", "snapshot_stocks_movers": "list"}),
+    Group.SNAP_CC: _variant_by_name(
+        {
+            "snapshot_cryptos": "list",
+            "snapshot_crypto_movers": "list",
+            "snapshot_forexes": "list",
+            "snapshot_forex_movers": "list",
+        }
+    ),
+    Group.SNAP_V3: _variant_by_name({"snapshot_chain": "chain"}),
+    Group.TICKERS: lambda request: "search" if "search" in asked_params(request) else "",
+    Group.FUND: _variant_by_name({"ipos": "ipos"}),
+    Group.SEC: _variant_by_name({"filing": "one", "filing_file": "one"}),
+}
+
+
+def row_name(request: VendorRequest, wall: float, calendar: Calendar) -> str:
+    """Return the name of the table's row for `request`; `prev` moves to another row around the turn of the day."""
+    group = request.endpoint.group
+    if group is Group.PREV:
+        day = calendar.day_of(Market.STOCKS, wall)
+        rolling = not instant(day, _ROLL_UNTIL) <= wall < instant(day, _ROLL_FROM)
+        return "prev/rolling" if rolling else "prev"
+    variant = _VARIANTS[group](request) if group in _VARIANTS else ""
+    return f"{group}/{variant}" if variant else str(group)
