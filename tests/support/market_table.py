@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 from itertools import groupby
 
-from holidays.financial.ny_stock_exchange import NYSE
+from holidays import financial_holidays
 
 FIRST_YEAR = 2000
 LAST_YEAR = 2035
@@ -29,7 +29,7 @@ from datetime import date
 
 def special_days(category: str) -> list[date]:
     """Return the NYSE's weekday holidays (`public`) or early closes (`half_day`) of the covered years."""
-    days = NYSE(years=range(FIRST_YEAR, LAST_YEAR + 1), categories=(category,))
+    days = financial_holidays("XNYS", years=range(FIRST_YEAR, LAST_YEAR + 1), categories=(category,))
     return sorted(day for day in days if day.weekday() < 5 and FIRST_YEAR <= day.year <= LAST_YEAR)
 
 

@@ -235,5 +235,8 @@ def test_importing_the_calendar_imports_no_holiday_library() -> None:
         "import sys, stock_service.market.calendar; "
         "print(sorted(set(sys.modules) & {'holidays', 'pandas', 'exchange_calendars', 'numpy', 'dateutil'}))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    where = str(Path(closures.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONPATH": where}
+    )
     assert done.stdout.strip() == "[]"
