@@ -1,7 +1,7 @@
 # One word per chore, the same for people and for continuous integration (.ci/run).
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix docs lock bench bench-calls storm fuzz drill clean
+.PHONY: help run test check fix docs lock bench bench-calls storm fuzz drill clean system-tools
 
 PY := .venv/bin/python
 WORKERS ?= logical
@@ -14,7 +14,7 @@ help: ## show this list
 run: $(STAMPS)/runtime ## start the demo: the service in front of a simulated vendor, on http://127.0.0.1:8080
 	@.venv/bin/stock-service demo
 
-test: $(STAMPS)/dev $(STAMPS)/system check ## install what tests need, run every check and every test
+test: $(STAMPS)/dev system-tools check ## install what tests need, run every check and every test
 	$(PY) -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --cov --cov-report=term
 
 check: $(STAMPS)/dev ## static checks only: lint, format, types, layers, Dockerfile, generated docs
@@ -43,7 +43,7 @@ storm: $(STAMPS)/dev ## faults under load, with a timeline
 fuzz: $(STAMPS)/dev ## fuzz the parsers of foreign bytes
 	$(PY) -m tests.fuzz
 
-drill: $(STAMPS)/dev $(STAMPS)/system ## every alert fires, reaches its receiver and clears
+drill: $(STAMPS)/dev system-tools ## every alert fires, reaches its receiver and clears
 	$(PY) -m tests.drill
 
 clean: ## remove the virtual environment and every cache
@@ -61,6 +61,5 @@ $(STAMPS)/dev: requirements/dev.txt requirements/tools.txt $(PYPROJECT)
 	@scripts/venv dev
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/runtime
 
-$(STAMPS)/system: scripts/system-tools
+system-tools:
 	@scripts/system-tools
-	@mkdir -p $(STAMPS) && touch $@

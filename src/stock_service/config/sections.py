@@ -1,0 +1,211 @@
+"""The settings and their table: every option is written here once, with its kind, its default and its meaning.
+
+`FIELDS` feeds the reading, the `config` command, `docs/configuration.md` and the chart's check. Nothing here changes
+after start: all sections are frozen. Lengths are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from stock_service.config import kinds
+from stock_service.config.kinds import Kind
+from stock_service.config.secret import Secret
+
+PREFIX: Final = "STOCKS_"
+
+
+def option(default: Any, kind: Kind, meaning: str) -> Any:
+    """One option of a section."""
+    return field(default=default, metadata={"kind": kind, "meaning": meaning})
+
+
+_host = kinds.text("write a host name or an address", r"[A-Za-z0-9._:\[\]-]+")
+_path = kinds.text()
+_patience = kinds.duration("1ms", "10m")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The door: where we listen, how much we take, how we leave."""
+
+    host: str = option("127.0.0.1", _host, "Address to listen on. The container sets 0.0.0.0.")
+    port: int = option(8080, kinds.whole(0, 65535), "Port to listen on. 0: a free one, named in the start-up log.")
+    public_url: str = option(
+        "", kinds.url("http", "https", path=True), "Origin in links we hand out. Empty: the one the client used."
+    )
+    allowed_hosts: tuple[str, ...] = option(
+        (),
+        kinds.names(r"\*|(\*\.)?[A-Za-z0-9._:\[\]-]+", "write a host name, optionally starting with *."),
+        "Host headers we answer to. Empty: any.",
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        (), kinds.networks(), "Peers whose Forwarded and X-Forwarded headers count. Empty: none."
+    )
+    request_timeout: float = option(
+        9.0, kinds.duration("100ms", "10m"), "Time for one answer, waits included. The official clients read for 10s."
+    )
+    header_timeout: float = option(10.0, _patience, "Time for a client to send the head of a request.")
+    body_timeout: float = option(10.0, _patience, "Time for a client to send a request's body.")
+    write_timeout: float = option(20.0, _patience, "Time for a client to take what we send.")
+    keepalive: float = option(75.0, kinds.duration("1s", "1h"), "How long an idle connection stays open.")
+    max_connections: int = option(12_000, kinds.whole(1, 1_000_000), "Open connections; more are refused with 503.")
+    max_requests: int = option(12_000, kinds.whole(1, 1_000_000), "Requests in work; more are refused with 503.")
+    drain_wait: float = option(
+        5.0, kinds.duration("0", "5m"), "Shutdown, first: not ready any more, still taking connections. 0: none."
+    )
+    drain_linger: float = option(
+        1.0, kinds.duration("0", "5m"), "Shutdown, second: idle connections are told to close. 0: none."
+    )
+    drain_finish: float = option(
+        15.0, kinds.duration("0", "10m"), "Shutdown, last: time for running requests. 0: they are cut off."
+    )
+    watchdog_dump: float = option(
+        10.0, kinds.duration("0", "1h"), "Event loop stuck this long: all stacks go to the log. 0: never."
+    )
+    watchdog_exit: float = option(
+        30.0, kinds.duration("0", "1h"), "Event loop stuck this long: the process ends with code 70. 0: never."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """The vendor and what one exchange with it may cost."""
+
+    url: str = option(
+        "https://api.polygon.io",
+        kinds.url("https", "http", path=False),
+        "The vendor's REST address; https://api.massive.com works too.",
+    )
+    api_key: Secret = option(
+        Secret(), kinds.secret(), "The vendor key. Empty: `POLYGON_API_KEY`, then `MASSIVE_API_KEY`."
+    )
+    api_key_file: str = option("", _path, "File holding the vendor key, instead of api_key. Read once, at start.")
+    delay: str = option(
+        "realtime",
+        kinds.choice("realtime", "15m", "eod"),
+        "How late the vendor's plan gets prices; decides how long answers count as fresh.",
+    )
+    attempt_timeout: float = option(5.0, kinds.duration("10ms", "5m"), "Time for one exchange, everything included.")
+    connect_timeout: float = option(1.0, kinds.duration("10ms", "1m"), "Time to connect, TLS included.")
+    first_byte_timeout: float = option(4.5, kinds.duration("10ms", "5m"), "Time to the first byte of the answer.")
+    idle_timeout: float = option(2.0, kinds.duration("10ms", "5m"), "Longest pause inside an answer.")
+    max_body: int = option(10 * 1024**2, kinds.size("64KiB", "256MiB"), "Largest answer taken, after decompression.")
+    max_calls: int = option(16, kinds.whole(1, 10_000), "Vendor calls in flight at once.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """The vendor's call budget."""
+
+    calls: int = option(5, kinds.whole(1, 1_000_000), "Calls the plan allows within `per`.")
+    per: float = option(
+        61.0, kinds.duration("100ms", "1d"), "Length of the window. A second above the vendor's: clocks differ."
+    )
+    per_day: int = option(0, kinds.whole(0, 1_000_000_000), "Calls the plan allows a day. 0: no such limit.")
+    max_wait: float = option(
+        8.0, kinds.duration("0", "5m"), "How long a request may wait for a free call. 0: it is refused at once."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """When we stop asking a vendor that keeps failing."""
+
+    window: float = option(10.0, kinds.duration("1s", "10m"), "Over how long the share of errors is taken.")
+    volume: int = option(20, kinds.whole(1, 100_000), "Calls within the window below which the share says nothing.")
+    error_percent: int = option(50, kinds.whole(1, 100), "Share of failed calls that opens the breaker.")
+    consecutive: int = option(
+        5, kinds.whole(0, 1_000), "Failures in a row that open it where the volume is out of reach. 0: never."
+    )
+    sleep: float = option(5.0, kinds.duration("100ms", "10m"), "How long it stays open the first time.")
+    sleep_max: float = option(60.0, kinds.duration("100ms", "1h"), "How long it stays open at most.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """What is kept."""
+
+    max_bytes: int = option(64 * 1024**2, kinds.size("1MiB", "64GiB"), "Answers kept in memory, overhead counted.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may ask."""
+
+    keys_file: str = option("", _path, "File of client keys (`stock-service keys`). Empty: no keys.")
+    allow_anonymous: bool = option(
+        False, kinds.switch(), "Without keys: answer everybody, also on an address that is not loopback."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What is written to standard output."""
+
+    level: str = option("INFO", kinds.choice("DEBUG", "INFO", "WARNING", "ERROR"), "Least level that is written.")
+    format: str = option(
+        "auto", kinds.choice("auto", "json", "console"), "Form of a line. `auto`: console on a terminal, else JSON."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that is configurable."""
+
+    server: Server = Server()
+    upstream: Upstream = Upstream()
+    quota: Quota = Quota()
+    breaker: Breaker = Breaker()
+    cache: Cache = Cache()
+    access: Access = Access()
+    log: Log = Log()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One row of the table. `name` is dotted: `server.port`."""
+
+    section: str
+    key: str
+    kind: Kind
+    default: Any
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        """The dotted name, as in messages and in the TOML file."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"{PREFIX}{self.section}__{self.key}".upper()
+
+    def value_in(self, settings: Settings) -> Any:
+        """Return this option's value."""
+        return getattr(getattr(settings, self.section), self.key)
+
+    def written_in(self, settings: Settings) -> str:
+        """Return this option's value as an operator would write it; stars for a secret."""
+        return self.kind.write(self.value_in(settings))
+
+
+SECTIONS: Final[dict[str, Any]] = {section.name: type(section.default) for section in dataclasses.fields(Settings)}
+
+FIELDS: Final = tuple(
+    Field(section, item.name, item.metadata["kind"], item.default, item.metadata["meaning"])
+    for section, described in SECTIONS.items()
+    for item in dataclasses.fields(described)
+)
+
+
+def settings_of(values: dict[str, Any]) -> Settings:
+    """Build settings from already read `values` by dotted name; what is not named keeps its default."""
+    parts: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for name, value in values.items():
+        section, key = name.split(".")
+        parts[section][key] = value
+    return Settings(**{section: SECTIONS[section](**found) for section, found in parts.items()})
