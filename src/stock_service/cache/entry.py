@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from http import HTTPStatus
 
@@ -22,37 +23,54 @@ OVERHEAD_BYTES = 1_400  # entry, variants, two rendered heads, keys in the table
 GZIP_FROM_BYTES = 256  # below this the gzip frame eats what it saves
 GZIP_INLINE_BYTES = 64 * 1024  # above this compression would stall the loop for more than a millisecond
 _GZIP_LEVEL = 5
-_ORIGINS_MAX = 4
+_POINTED_MAX = 3  # copies with rewritten links an entry keeps, and reserves room for
 
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; ?charset=[a-z0-9-]+)?\Z", re.IGNORECASE)
 
 Headers = list[tuple[bytes, bytes]]
 
 
-class Variant:
-    """One encoding of one answer for one client origin."""
+class Pointer:
+    """Something outside the cache that leads straight to an entry.
 
-    __slots__ = ("_second", "body", "coding", "etag", "not_modified", "ok")
+    The cache moves it when the entry is replaced by a newer answer of the same status, and clears it when the entry
+    leaves: a pointer never keeps an evicted body alive, and never leads to an answer the cache no longer gives.
+    """
+
+    __slots__ = ("entry",)
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry: Entry | None = entry
+
+
+class Variant:
+    """One encoding of one answer for one client origin.
+
+    `ok` and `not_modified` are finished heads, save for the request's own lines; each is valid before its `…_until`.
+    """
+
+    __slots__ = ("body", "coding", "etag", "not_modified", "not_modified_until", "ok", "ok_until")
 
     def __init__(self, body: bytes, etag: bytes, coding: bytes = b"") -> None:
         self.body = body
         self.etag = etag
         self.coding = coding
         self.ok = b""
+        self.ok_until = 0.0
         self.not_modified = b""
-        self._second = -1
+        self.not_modified_until = 0.0
 
-    def render(self, entry: Entry, now: float, date: bytes) -> None:
-        """Make `ok` and `not_modified` say the ages of this second; they lack only the request's own lines."""
-        second = int(now)
-        if second == self._second:
-            return
-        status = b"%b; hit; ttl=%d" % (CACHE_NAME, entry.ttl(now))
-        self.ok = b"HTTP/1.1 %b\r\n%b" % (entry.status_line, _joined(self.headers(entry, now, date, status)))
-        self.not_modified = b"HTTP/1.1 304 Not Modified\r\n%b" % _joined(
-            self.not_modified_headers(entry, now, date, status)
-        )
-        self._second = second
+    def render_ok(self, entry: Entry, now: float, date: bytes) -> None:
+        """Make `ok` say the ages of `now`, until the age changes or the freshness ends."""
+        headers = self.headers(entry, now, date, entry.hit_status(now))
+        self.ok = b"HTTP/1.1 %b\r\n%b" % (entry.status_line, _joined(headers))
+        self.ok_until = entry.same_age_until(now)
+
+    def render_not_modified(self, entry: Entry, now: float, date: bytes) -> None:
+        """Make `not_modified` say the ages of `now`, as `render_ok` does."""
+        headers = self.not_modified_headers(entry, now, date, entry.hit_status(now))
+        self.not_modified = b"HTTP/1.1 304 Not Modified\r\n" + _joined(headers)
+        self.not_modified_until = entry.same_age_until(now)
 
     def headers(self, entry: Entry, now: float, date: bytes, cache_status: bytes) -> Headers:
         """Return the head of a full answer, without the request's own lines (request id, client limit)."""
@@ -78,10 +96,13 @@ class Variant:
 
 
 class Entry:
-    """A stored answer. All times are monotonic seconds of this process."""
+    """A stored answer. All times are monotonic seconds of this process.
+
+    `packed` is what a client that takes gzip gets: the gzip variant, or `plain` where packing gains nothing; None
+    while it has not been made. It means nothing while `links` is not empty: then variants depend on the origin.
+    """
 
     __slots__ = (
-        "_packed",
         "_pointed",
         "content_type",
         "fetched_at",
@@ -89,9 +110,13 @@ class Entry:
         "group",
         "hard_until",
         "hits",
+        "kept",
         "key",
         "links",
+        "packed",
         "plain",
+        "pointers",
+        "renew_at",
         "seen",
         "small",
         "soft_until",
@@ -104,7 +129,7 @@ class Entry:
     def __init__(
         self, key: str, group: str, reply: Reply, lifetime: Lifetime, now: float, links: LinkSpans = ()
     ) -> None:
-        digest = blake2b(reply.body, digest_size=8).hexdigest().encode()
+        body = reply.body
         self.key = key
         self.group = group
         self.status = reply.status
@@ -118,18 +143,20 @@ class Entry:
         self.links = links
         self.hits = 0
         self.seen = 0  # hits the eviction has already taken into account
+        self.kept = False  # whether the cache holds it; the cache sets it
         self.small = True  # which queue of the eviction holds it
-        self.plain = Variant(reply.body, b'"%b"' % digest)
-        self._packed: Variant | None = None
-        self._pointed: dict[tuple[bytes, bool], Variant] = {}
-        packable = not links and GZIP_FROM_BYTES <= len(reply.body) <= GZIP_INLINE_BYTES
-        if packable:
-            self.pack()
-        # Large bodies are packed when first asked for, off the loop; their room is reserved now.
-        copies = 1 if len(reply.body) < GZIP_FROM_BYTES else 2
-        self.weight_bytes = OVERHEAD_BYTES + len(key) + copies * len(reply.body)
-        if self._packed is not None:
-            self.weight_bytes = OVERHEAD_BYTES + len(key) + len(reply.body) + len(self._packed.body)
+        self.renew_at = 0.0  # a hit past the fresh time asks for a renewal not before this
+        self.pointers: tuple[Pointer, ...] = ()
+        self.plain = Variant(body, _etag(body))
+        self._pointed: dict[tuple[bytes, bool], Variant] | None = None
+        self.packed: Variant | None = None if self._worth_packing() else self.plain
+        self.weight_bytes = OVERHEAD_BYTES + len(key) + len(body)
+        if links:
+            self.weight_bytes += _POINTED_MAX * len(body)
+        elif self.packed is None:
+            # Large bodies are packed when first asked for, off the loop; their room is reserved now.
+            inline = len(body) <= GZIP_INLINE_BYTES
+            self.weight_bytes += len(self.pack().body) if inline else len(body)
 
     @property
     def body(self) -> bytes:
@@ -152,13 +179,22 @@ class Entry:
             return Freshness.SOFT
         return Freshness.HARD if now < self.hard_until else Freshness.DEAD
 
+    def hit_status(self, now: float) -> bytes:
+        """Return what `Cache-Status` says of a hit at `now`."""
+        return b"%b; hit; ttl=%d" % (CACHE_NAME, self.ttl(now))
+
+    def same_age_until(self, now: float) -> float:
+        """Return the end of the second of age that `now` is in, or of the freshness if that is sooner."""
+        until = self.fetched_at + self.age(now) + 1.0
+        return self.fresh_until if now < self.fresh_until < until else until
+
     def ready_variant(self, origin: bytes, packed: bool) -> Variant | None:
         """Return the variant that needs no work, or None when it must be made first (`make_variant`)."""
-        if self.links:
-            return self._pointed.get((origin, packed and self._worth_packing()))
-        if not packed or not self._worth_packing():
-            return self.plain
-        return self._packed
+        if not self.links:
+            return self.packed if packed else self.plain
+        if self._pointed is None:
+            return None
+        return self._pointed.get((origin, packed and self._worth_packing()))
 
     def make_variant(self, origin: bytes, packed: bool) -> Variant:
         """Make and keep the variant for `origin` (`http://host:port`); CPU-bound, safe to run in a thread."""
@@ -166,18 +202,19 @@ class Entry:
         if not self.links:
             return self.pack() if packed else self.plain
         body = point_links(self.body, self.links, origin)
-        etag = b'"%b"' % blake2b(body, digest_size=8).hexdigest().encode()
-        variant = _packed_variant(body, etag) if packed else Variant(body, etag)
-        while len(self._pointed) >= _ORIGINS_MAX:
-            self._pointed.pop(next(iter(self._pointed)))
-        self._pointed[origin, packed] = variant
+        variant = _packed_variant(body, _etag(body)) if packed else Variant(body, _etag(body))
+        pointed = {} if self._pointed is None else dict(self._pointed)
+        while len(pointed) >= _POINTED_MAX:
+            pointed.pop(next(iter(pointed)))
+        pointed[origin, packed] = variant
+        self._pointed = pointed  # replaced whole: the event loop may be reading the old one
         return variant
 
     def pack(self) -> Variant:
         """Return the gzip variant, making it on the first call."""
-        if self._packed is None:
-            self._packed = _packed_variant(self.body, self.plain.etag)
-        return self._packed
+        if self.packed is None:
+            self.packed = _packed_variant(self.body, self.plain.etag)
+        return self.packed
 
     def _worth_packing(self) -> bool:
         return len(self.plain.body) >= GZIP_FROM_BYTES
@@ -187,10 +224,16 @@ def _packed_variant(body: bytes, etag: bytes) -> Variant:
     return Variant(gzip.compress(body, _GZIP_LEVEL, mtime=0), etag[:-1] + b'-gz"', b"gzip")
 
 
+def _etag(body: bytes) -> bytes:
+    return b'"%b"' % blake2b(body, digest_size=8).hexdigest().encode("ascii")
+
+
+@lru_cache(maxsize=64)  # one object for all entries: there are hundreds of thousands of entries and two of these
 def _checked_content_type(value: str) -> bytes:
     return value.lower().encode("ascii") if _CONTENT_TYPE.match(value) else b"application/octet-stream"
 
 
+@lru_cache(maxsize=64)
 def _status_line(status: int) -> bytes:
     return b"%d %b" % (status, HTTPStatus(status).phrase.encode("ascii"))
 

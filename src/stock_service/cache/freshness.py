@@ -32,5 +32,5 @@ class Lifetime:
     stale_error_for: float = 0.0
 
     def spread(self, fraction: float) -> Lifetime:
-        """Return the same promise with the fresh time scaled by `1 + fraction`, so that equals do not expire at once."""
+        """Return the same promise with the fresh time scaled by `1 + fraction`: equals must not expire at once."""
         return Lifetime(self.fresh_for * (1.0 + fraction), self.stale_while_for, self.stale_error_for)

@@ -1,0 +1,184 @@
+"""One client connection below the framework: its life, its deadlines and how it is refused.
+
+Which bytes are a message is decided by the class built on this one (`guard_protocol`). Uses uvicorn 0.54's private
+parts; tests/wire/test_protocol_contract.py holds which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from stock_service.base.clock import Clock
+from stock_service.base.events import ConnectionRefused, Observer
+from stock_service.web.drain import Drain
+from stock_service.web.guard_deadlines import Overdue, Phase, judge_deadline
+from stock_service.web.guard_faults import Fault, render_fault
+from stock_service.web.guard_flow import GuardedFlow
+from stock_service.web.guard_limits import Limits
+from stock_service.web.http_date import HttpDate
+
+
+class GuardedConnection(HttpToolsProtocol):
+    """uvicorn's protocol with deadlines and refusals. Whoever builds the final class sets the class attributes."""
+
+    clock: Clock
+    date: HttpDate
+    drain: Drain
+    limits: Limits
+    observer: Observer
+    _refusals = count(1)
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.phase = Phase.HEAD
+        self.free = False  # between messages, nothing to wait for: the next bytes may be a hit
+        self.since = 0.0  # when the phase began, or the last answer ended
+        self.idle_for = self.limits.head_for  # how long it may stay idle; longer once it has asked something
+        self.rest = b""  # bytes that are here and not taken up yet
+        self.started = False  # the message in hand is with the application, or answered
+        self._unread = (0, 0.0)  # bytes the client has not taken, and since when their number is the same
+
+    def proceed(self) -> None:
+        """Take up what has arrived, as far as it goes now."""
+        raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = GuardedFlow(transport, self.held)
+        self.since = self.clock.monotonic()
+        if len(self.connections) > self.limits.connections:
+            self.refuse(Fault.CROWDED)
+            return
+        self.settle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.phase = Phase.OVER
+        self.free = False
+        self.rest = b""
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self.free = False
+        super().pause_writing()
+        if self.phase is not Phase.OVER:
+            self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.proceed()
+
+    def shutdown(self) -> None:
+        """Finish what is under way; one that looks idle gets a moment, since a request may be in its socket."""
+        self.settle()
+        if self.waiting:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(self.limits.linger_for, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not self.waiting and not self.transport.is_closing():
+            self.transport.close()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a request has been taken up and its answer is not complete."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has been begun."""
+        return self.phase is Phase.HEAD and not self.rest and not self.waiting
+
+    def held(self) -> bool:
+        """Whether bytes already here must wait, so that reading more would only fill the memory."""
+        if self.phase is Phase.OVER:
+            return False
+        return self.flow.write_paused or (self.phase is Phase.HEAD and self.waiting)
+
+    def settle(self) -> None:
+        """Work out whether the next bytes may be answered as a hit."""
+        self.free = self.idle and not self.flow.write_paused and not self.drain.started
+
+    # --- deadlines ---
+
+    def sweep(self, now: float) -> None:
+        """End the connection if it has exceeded a deadline at `now`."""
+        if self._stalled(now):
+            self.observer.notify(ConnectionRefused("unread"))
+            self.transport.abort()
+            return
+        held_by_us = self.flow.write_paused or (self.waiting and (self.phase is Phase.HEAD or self.flow.read_paused))
+        if self.transport.is_closing() or (held_by_us and self.phase is not Phase.OVER):
+            return
+        overdue = judge_deadline(
+            self.phase,
+            for_seconds=now - self.since,
+            begun=bool(self.rest),
+            idle_for=self.idle_for,
+            draining=self.drain.started,
+            limits=self.limits,
+        )
+        match overdue:
+            case Overdue.HEAD:
+                self.refuse(Fault.HEAD_LATE)
+            case Overdue.BODY:
+                self.refuse(Fault.BODY_LATE)
+            case Overdue.IDLE | Overdue.LINGERING:
+                self.transport.close()
+            case None:
+                pass
+
+    def _stalled(self, now: float) -> bool:
+        """Return whether the client has taken nothing of a full buffer, or of its last bytes, for too long."""
+        size = self.transport.get_write_buffer_size()
+        if not size or not (self.flow.write_paused or self.transport.is_closing()):
+            self._unread = (0, now)
+        elif size != self._unread[0]:
+            self._unread = (size, now)
+        return size > 0 and now - self._unread[1] >= self.limits.unread_for
+
+    # --- refusals ---
+
+    def refuse(self, fault: Fault) -> None:
+        """Answer `fault` if an answer is still possible, and end the connection."""
+        self.observer.notify(ConnectionRefused(fault.kind))
+        half, whole = False, self.started and not self.waiting
+        if self.waiting:
+            half = self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._over()
+        if self.transport.is_closing():
+            return
+        if half:
+            self.transport.abort()  # it must not look whole
+            return
+        if whole:
+            self.transport.close()
+            return
+        request_id = f"refused-{next(self._refusals):x}"
+        self.transport.write(render_fault(fault, request_id, self.date.value()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()  # closing now would reset the connection and lose the answer on its way
+        else:
+            self.transport.close()
+
+    def _over(self) -> None:
+        self.phase = Phase.OVER
+        self.free = False
+        self.rest = b""
+        self.since = self.clock.monotonic()
+        self.flow.resume_reading()

@@ -1,0 +1,114 @@
+"""Judges the head of a request before and beside the parser: size, form, host, framing. Pure.
+
+llhttp is lenient where RFC 9112 is not (HTTP/0.9 and 2.0, RTSP, a missing or doubled Host, `Transfer-Encoding` on
+HTTP/1.0), and it counts nothing. The verdict on a head that arrives byte by byte is the verdict on the whole head,
+only sooner.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from stock_service.web.guard_faults import Fault
+from stock_service.web.origin import valid_host
+
+_LINE = re.compile(rb"[A-Z][A-Z-]{0,23} ([!-~]+) HTTP/([0-9])\.([0-9])\Z")
+_LINE_BEGUN = re.compile(
+    rb"[A-Z][A-Z-]{0,23}(?: (?:[!-~]+(?: (?:H|HT|HTT|HTTP|HTTP/[0-9]?|HTTP/[0-9]\.|HTTP/[0-9]\.[0-9]\r?)?)?)?)?\Z"
+)
+_LINE_EXTRA_BYTES = 40  # the longest method, two spaces and the version
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(?:[/?#]|\Z)", re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]{1,18}\Z")
+
+HeaderFields = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """How large the parts of a head may be."""
+
+    url_bytes: int = 8 * 1024
+    header_bytes: int = 32 * 1024  # all header lines with their ends
+    header_count: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the body of a message is delimited: `length` bytes, or in chunks when that is None."""
+
+    length: int | None
+
+
+def judge_line(line: bytes, limits: HeadLimits) -> Fault | None:
+    """Return what is wrong with a whole request line (RFC 9112 3), without its end."""
+    match = _LINE.match(line)
+    if match is None:
+        return _judge_line_begun(line, limits) or Fault.MALFORMED
+    if len(match[1]) > limits.url_bytes:
+        return Fault.URL_LONG
+    if match[2] != b"1" or match[3] not in b"01":
+        return Fault.VERSION
+    return None
+
+
+def judge_lines(block: bytes, limits: HeadLimits) -> Fault | None:
+    """Return what is wrong with the amount of header lines in `block`, whether it is whole yet or not."""
+    if len(block) > limits.header_bytes:
+        return Fault.HEAD_LARGE
+    lines = block.count(b"\r\n") - block.endswith(b"\r\n\r\n")
+    return Fault.HEAD_LARGE if lines > limits.header_count else None
+
+
+def judge_begun(data: bytes, limits: HeadLimits) -> Fault | None:
+    """Return what is already wrong with the beginning of a head, so that nobody waits for the rest of it."""
+    line, end, block = data.partition(b"\r\n")
+    if not end:
+        return _judge_line_begun(line, limits)
+    fault = judge_line(line, limits) or judge_lines(block, limits)
+    if fault is None and (b"\0" in block or block.count(b"\n") != block.count(b"\r\n")):
+        return Fault.MALFORMED
+    return fault
+
+
+def _judge_line_begun(begun: bytes, limits: HeadLimits) -> Fault | None:
+    longest = limits.url_bytes + _LINE_EXTRA_BYTES
+    if _LINE_BEGUN.match(begun[: longest + 1]) is None:
+        return Fault.MALFORMED
+    return Fault.URL_LONG if len(begun) > longest else None
+
+
+def judge_fields(method: bytes, version: str, fields: HeaderFields) -> Fault | Framing:
+    """Return what is wrong with the header fields (names in lower case), or how the body is framed."""
+    if method == b"CONNECT":
+        return Fault.METHOD
+    hosts = [value for name, value in fields if name == b"host"]
+    if len(hosts) > 1 or (not hosts and version != "1.0") or not all(map(valid_host, hosts)):
+        return Fault.BAD_HOST
+    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in fields):
+        return Fault.EXPECTATION
+    return _judge_framing(version, fields)
+
+
+def _judge_framing(version: str, fields: HeaderFields) -> Fault | Framing:
+    lengths = [value for name, value in fields if name == b"content-length"]
+    codings = [value for name, value in fields if name == b"transfer-encoding"]
+    if codings:
+        exact = len(codings) == 1 and codings[0].lower() == b"chunked" and version == "1.1" and not lengths
+        return Framing(None) if exact else Fault.BAD_FRAMING
+    if not lengths:
+        return Framing(0)
+    if len(lengths) > 1 or _LENGTH.match(lengths[0]) is None:
+        return Fault.BAD_FRAMING
+    return Framing(int(lengths[0]))
+
+
+def authority_of(target: bytes) -> bytes | None:
+    """Return the host and port of an absolute-form target, None for any other form; b"" when it is not usable.
+
+    It replaces the Host header (RFC 9112 3.2.2).
+    """
+    if target.startswith(b"/") or target == b"*":
+        return None
+    match = _ABSOLUTE.match(target)
+    return match[1] if match is not None and valid_host(match[1]) else b""

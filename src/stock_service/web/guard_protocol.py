@@ -1,0 +1,216 @@
+"""Which bytes of a connection are which message: frames requests itself and lets the parser confirm it.
+
+Messages are taken one at a time: a head reaches the parser only when it is whole, a body exactly to its end, and the
+next message only when this one is answered and the client reads. What came too early stays as raw bytes and reading
+pauses; so order is kept, memory is bounded, and where the parser sees other messages than we do the connection ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from stock_service.web.guard_connection import GuardedConnection
+from stock_service.web.guard_deadlines import Phase
+from stock_service.web.guard_faults import Fault
+from stock_service.web.guard_head import Framing, authority_of, judge_begun, judge_fields, judge_line, judge_lines
+
+_HEAD_END = b"\r\n\r\n"
+_METHODS_WITHOUT_BODY = (b"GET", b"HEAD")
+
+
+class GuardedProtocol(GuardedConnection):
+    """A guarded connection that takes up one message at a time."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.ended = False  # the last byte of the message in hand is here
+        self._headed = False  # its head has been read
+        self._fault: Fault | None = None
+        self._body_left: int | None = 0  # None: chunked
+        self._body_bytes = 0
+        self._body_max = 0
+        self._working = False
+
+    def data_received(self, data: bytes) -> None:
+        self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that are not a hit."""
+        if self.phase is Phase.OVER:
+            return
+        if self.phase is Phase.HEAD and not self.rest:
+            self.since = self.clock.monotonic()
+        self.rest = self.rest + data if self.rest else data
+        self.free = False
+        self.proceed()
+
+    def proceed(self) -> None:
+        """Take up what has arrived, as far as it goes now."""
+        if self._working:
+            return  # an answer given at once brought us here; the loop below goes on by itself
+        self._working = True
+        try:
+            self._work()
+        finally:
+            self._working = False
+        self.settle()
+
+    def _work(self) -> None:
+        for _ in range(self.limits.pipelined):
+            if not self.rest or self.phase is Phase.OVER or self.transport.is_closing():
+                break
+            if self.held():
+                self.flow.pause_reading()
+                return
+            if not (self._take_head() if self.phase is Phase.HEAD else self._take_body()):
+                break
+        else:
+            if self.rest:
+                # Others have waited long enough.
+                self.flow.pause_reading()
+                self.loop.call_soon(self.proceed)
+                return
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _take_head(self) -> bool:
+        data = self.rest
+        if data[0] in b"\r\n":
+            self.rest = data = data.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before a request are ignored
+            if not data:
+                return False
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        if end < len(_HEAD_END):
+            fault = judge_begun(data, self.limits.head)
+            if fault is not None:
+                self.refuse(fault)
+            return False
+        head, self.rest = data[:end], data[end:]
+        line, _, block = head.partition(b"\r\n")
+        self.begin(head, line, block)
+        return True
+
+    def begin(self, head: bytes, line: bytes, block: bytes) -> None:
+        """Give one whole head to the parser."""
+        fault = judge_line(line, self.limits.head) or judge_lines(block, self.limits.head)
+        if fault is not None:
+            self.refuse(fault)
+            return
+        self.phase = Phase.BODY
+        self._headed = self.started = self.ended = False
+        self._body_bytes = 0
+        self._feed(head)
+        if not self.ended:
+            self.since = self.clock.monotonic()
+
+    def _take_body(self) -> bool:
+        """Give the parser no more than belongs to this message."""
+        rest = self.rest
+        if self._body_left is None:
+            # A chunked message can only end at the end of a line.
+            end = rest.find(b"\n") + 1 or len(rest)
+        else:
+            end = min(self._body_left, len(rest))
+            self._body_left -= end
+        piece, self.rest = rest[:end], rest[end:]
+        self._body_bytes += end
+        if self._body_bytes > self._body_max:
+            self.refuse(Fault.BODY_LARGE)
+            return False
+        self._feed(piece)
+        return True
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # answered as a plain request, and the connection closed after it
+        except httptools.HttpParserError:
+            self.refuse(self._fault or Fault.MALFORMED)
+            return
+        agreed = self._headed and (self._body_left is None or self.ended is (self._body_left == 0))
+        if not agreed and self.phase is not Phase.OVER:
+            self.refuse(Fault.MALFORMED)  # the parser sees other messages than we do: never guess
+
+    # --- what the parser reports ---
+
+    def on_message_begin(self) -> None:
+        if self._headed:
+            raise self._fault_in_parser(Fault.MALFORMED)
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        judged = judge_fields(self.parser.get_method(), self.parser.get_http_version(), self.headers)
+        if isinstance(judged, Fault):
+            raise self._fault_in_parser(judged)
+        self._headed = True
+        self._frame(judged)
+        if self._body_left != 0:
+            self.start()
+
+    def _frame(self, framing: Framing) -> None:
+        bodiless = self.parser.get_method() in _METHODS_WITHOUT_BODY
+        self._body_max = self.limits.ignored_body_bytes if bodiless else self.limits.body_bytes
+        self._body_left = framing.length
+        if framing.length is None:
+            self._body_max += self.limits.chunk_overhead_bytes
+        elif framing.length > self._body_max:
+            raise self._fault_in_parser(Fault.BODY_LARGE)
+
+    def _fault_in_parser(self, fault: Fault) -> Exception:
+        """Return what to raise to leave the parser; `_feed` answers."""
+        self._fault = fault
+        return ValueError(fault.kind)
+
+    def start(self) -> None:
+        """Hand the request to the ASGI application: with its last byte, or before its body if it has one."""
+        self.started = True
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        authority = authority_of(url)
+        if authority is not None:
+            if not authority:
+                raise self._fault_in_parser(Fault.MALFORMED)
+            headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
+        super().on_message_begin()  # makes the scope
+        self.url, self.expect_100_continue = url, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
+        self.headers = []  # trailers end here: the application has its own list
+        if self.drain.started or self.parser.should_upgrade():
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        self.ended = True
+        self.phase = Phase.HEAD
+        if not self.started:
+            self.start()
+        if self.waiting:
+            super().on_message_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.waiting:
+            super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        self.answered(self.clock.monotonic())
+
+    def answered(self, now: float) -> None:
+        """Go on after an answer."""
+        self.since = now
+        self.idle_for = self.limits.keep_alive_for
+        if not self.transport.is_closing():
+            self.proceed()
