@@ -193,3 +193,23 @@ def test_a_credential_in_a_vendor_link_is_removed(query: bytes, cleaned: bytes) 
 def test_only_the_vendors_own_next_page_is_followed(next_url: str, target: str | None) -> None:
     """Asking anyone else would hand our credential to a stranger."""
     assert follow_target(next_url, ORIGINS) == target
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"/",
+        b"\\/",
+        b'"https:',
+        b'"https://api.polygon.io/',
+        b'"next_url" ',
+        b'"next_url":"" ',
+        b'"https://api.polygon.io/?apiKey=',
+        b"&apiKey=",
+    ],
+)
+def test_a_hostile_mebibyte_is_scanned_once(piece: bytes) -> None:
+    """Anything worse than linear would take minutes here."""
+    body = piece * (1_048_576 // len(piece))
+    assert len(find_links(body, ORIGINS)) <= len(body) // len(piece)
+    assert len(clean_body(body, ORIGINS)) <= len(body)
