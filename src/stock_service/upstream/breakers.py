@@ -1,0 +1,161 @@
+"""The breakers of all endpoint classes, the credential latch, and the news they make.
+
+One breaker per class: a broken route must not silence the others. The latch is one machine for the key, with its
+own numbers. Each replica judges for itself; health is never shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stock_service.base.events import (
+    BreakerMoved,
+    BreakerOverridden,
+    CredentialAccepted,
+    CredentialLatched,
+    LateResultDropped,
+    Observer,
+)
+from stock_service.upstream.breaker import (
+    LATCH_SETTINGS,
+    Breaker,
+    BreakerSettings,
+    BreakerView,
+    Go,
+    Override,
+    Permit,
+    Settlement,
+    State,
+    Verdict,
+    Wait,
+)
+
+_CLASSES_MAX = 64  # classes come from a closed table; the bound keeps a mistake there from growing memory
+_REST = "rest"
+
+
+class Breakers:
+    """Breakers by endpoint class, made when first needed."""
+
+    def __init__(self, settings: BreakerSettings, draw: Callable[[], float], observer: Observer) -> None:
+        self._settings = settings
+        self._draw = draw
+        self._observer = observer
+        self._override = Override.NONE
+        self._breakers: dict[str, Breaker] = {}
+
+    def ask(self, group: str, now: float) -> Go | Wait:
+        """Ask to make one call of class `group`."""
+        name, breaker = self._named(group)
+        answer = breaker.ask(now)
+        self._tell(name, breaker)
+        return answer
+
+    def settle(
+        self, group: str, permit: Permit, verdict: Verdict, now: float, retry_after: float | None = None
+    ) -> None:
+        """Report the result of a permitted call."""
+        name, breaker = self._named(group)
+        settlement = breaker.settle(permit, verdict, now, retry_after)
+        self._tell(name, breaker)
+        if settlement is Settlement.LATE:
+            self._observer.notify(LateResultDropped(name))
+
+    def peek(self, group: str, now: float) -> BreakerView:
+        """Look at one class without changing anything."""
+        return self._named(group)[1].peek(now)
+
+    def override(self, mode: Override, by: str) -> None:
+        """Force all classes, present and future; `by` is the admin key's id."""
+        self._override = mode
+        for breaker in self._breakers.values():
+            breaker.override = mode
+        self._observer.notify(BreakerOverridden(mode.value, by))
+
+    def reset(self) -> None:
+        """Close all and forget what they counted; an override stays."""
+        for name, breaker in self._breakers.items():
+            breaker.reset()
+            self._tell(name, breaker)
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """Return the state of all classes for `/circuit-breaker`: `state` and `gauge` are the worst of them."""
+        views = {name: breaker.peek(now) for name, breaker in sorted(self._breakers.items())}
+        forced = {Override.FORCE_OPEN: State.OPEN}.get(self._override, State.CLOSED)
+        worst = max((view.state for view in views.values()), default=forced)
+        return {
+            "state": worst.name.lower(),
+            "gauge": int(worst),
+            "override": self._override.value,
+            "late_results": sum(view.late for view in views.values()),
+            "classes": {name: describe_view(view, now) for name, view in views.items()},
+        }
+
+    def _named(self, group: str) -> tuple[str, Breaker]:
+        name = group if group in self._breakers or len(self._breakers) < _CLASSES_MAX - 1 else _REST
+        if name not in self._breakers:
+            self._breakers[name] = Breaker(self._settings, self._draw)
+            self._breakers[name].override = self._override
+        return name, self._breakers[name]
+
+    def _tell(self, name: str, breaker: Breaker) -> None:
+        for move in breaker.take_moves():
+            before, after = move.before.name.lower(), move.after.name.lower()
+            self._observer.notify(BreakerMoved(name, before, after, move.open_for))
+
+
+class CredentialLatch:
+    """Stops calling with a key the vendor keeps refusing: it burns quota and may get the key banned."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._breaker = Breaker(LATCH_SETTINGS, lambda: 0.5)
+        self._observer = observer
+
+    def ask(self, now: float) -> Go | Wait:
+        """Ask to make one call with the key."""
+        answer = self._breaker.ask(now)
+        self._tell()
+        return answer
+
+    def settle(self, permit: Permit, verdict: Verdict, now: float) -> None:
+        """Report what the vendor thought of the key; `IGNORED` when the answer did not tell."""
+        self._breaker.settle(permit, verdict, now)
+        self._tell()
+
+    def peek(self, now: float) -> BreakerView:
+        """Look without changing anything."""
+        return self._breaker.peek(now)
+
+    def reset(self) -> None:
+        """Unlatch, for instance after the key was replaced."""
+        self._breaker.reset()
+        self._tell()
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """Return the latch's state for `/status`."""
+        view = self._breaker.peek(now)
+        return {"latched": view.state is not State.CLOSED, "refused_in_a_row": view.run, **_next_try(view, now)}
+
+    def _tell(self) -> None:
+        for move in self._breaker.take_moves():
+            if move.after is State.OPEN:
+                self._observer.notify(CredentialLatched(move.open_for))
+            elif move.after is State.CLOSED:
+                self._observer.notify(CredentialAccepted())
+
+
+def describe_view(view: BreakerView, now: float) -> dict[str, Any]:
+    """Return one breaker's state as plain data; lengths in seconds from `now`."""
+    return {
+        "state": view.state.name.lower(),
+        "calls": view.total,
+        "failures": view.failures,
+        "failures_in_a_row": view.run,
+        **_next_try(view, now),
+    }
+
+
+def _next_try(view: BreakerView, now: float) -> dict[str, Any]:
+    wait_for = None if view.wait_until is None else round(max(0.0, view.wait_until - now), 3)
+    return {"next_try_in": wait_for}
