@@ -1,0 +1,123 @@
+"""How the client commands ask a running service: one GET over its public HTTP, and what a failure means.
+
+The key travels in the `Authorization` header and is never printed. Redirects are not followed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from http.client import HTTPException
+from typing import IO, Any, Final, NoReturn
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
+
+import click
+
+from stock_service import __version__
+from stock_service.cli.exit_codes import ExitCode
+from stock_service.config.contradictions import is_loopback
+from stock_service.config.load import CLIENT_KEY_VARIABLE, CLIENT_URL_VARIABLE
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+url_option = click.option(
+    "--url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL, show_default=True, show_envvar=True, help="The service."
+)
+key_option = click.option(
+    "--key", envvar=CLIENT_KEY_VARIABLE, show_envvar=True, help="Your client key, when the service asks for one."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="The answer as JSON, for machines.")
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Treats a redirect as the answer it is: following it could hand the key to somebody else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+        return
+
+
+def fetch(url: str, path: str, parameters: Mapping[str, str], key: str | None, patience: float) -> bytes:
+    """Return the body of one answer; ends the command when there is none.
+
+    Args:
+        url: origin of the service, `http://host:port`.
+        path: absolute path, not yet quoted.
+        parameters: the query; empty values are left out.
+        key: the client key, or None.
+        patience: seconds to wait for each part of the answer.
+    """
+    query = urlencode({name: value for name, value in parameters.items() if value})
+    origin = _checked_origin(url)
+    headers = {"User-Agent": f"stock-service-cli/{__version__}", "Accept": "*/*"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    request = Request(f"{origin}{quote(path)}{'?' + query if query else ''}", headers=headers)  # noqa: S310 - checked
+    try:
+        with _opener(origin).open(request, timeout=patience) as answer:
+            body: bytes = answer.read()
+            return body
+    except HTTPError as error:
+        with error:
+            _end(ExitCode.FAILED, f"{origin} answered {error.code}: {_told(error)}")
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        _end(
+            ExitCode.UNREACHABLE,
+            f"no service answers at {origin} ({reason}). Start one with `stock-service demo`, or name it with --url.",
+        )
+
+
+def fetch_json(url: str, path: str, parameters: Mapping[str, str], key: str | None, patience: float = 30.0) -> Any:
+    """Return the decoded JSON body of one answer; ends the command when there is none."""
+    body = fetch(url, path, parameters, key, patience)
+    try:
+        return json.loads(body)
+    except ValueError:
+        _end(ExitCode.FAILED, f"{url} did not answer with JSON; is it a Stock Service?")
+
+
+def written(value: object, form: Callable[[Any], str] = str) -> str:
+    """Write a cell of a table; a dash for what the answer leaves open."""
+    return "-" if value is None else form(value)
+
+
+def _checked_origin(url: str) -> str:
+    origin = url.rstrip("/")
+    try:
+        parts = urlsplit(origin)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise click.BadParameter(f"{url!r} does not look like {DEFAULT_URL}", param_hint="--url")
+    return origin
+
+
+def _opener(origin: str) -> OpenerDirector:
+    """Make an opener; a proxy of the environment is not asked for this very machine."""
+    if is_loopback(urlsplit(origin).hostname or ""):
+        return build_opener(_NoRedirect, ProxyHandler({}))
+    return build_opener(_NoRedirect)
+
+
+def _told(answer: IO[bytes]) -> str:
+    """Return what an error body says: a problem's detail, a vendor-shaped message, or its first characters."""
+    body = answer.read(4096)
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")[:200].strip() or "no explanation"
+    if isinstance(content, dict):
+        for name in ("detail", "error", "message", "status"):
+            if isinstance(content.get(name), str):
+                return str(content[name])
+    return "no explanation"
+
+
+def _end(code: ExitCode, message: str) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)

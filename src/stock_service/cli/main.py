@@ -1,0 +1,66 @@
+"""`stock-service`: names the commands and loads the one that is asked for, so that `--help` starts nothing.
+
+Exit codes of all commands: see `cli/exit_codes.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+import click
+
+from stock_service import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a command lives, and the line `--help` shows for it."""
+
+    module: str
+    attribute: str
+    about: str
+
+
+COMMANDS: Final = {
+    "demo": Target("stock_service.cli.demo", "demo", "Run the service in front of a simulated vendor."),
+    "serve": Target("stock_service.cli.serve", "serve", "Run the service."),
+    "simulate": Target("stock_service.cli.simulate", "simulate", "Run the simulated vendor alone."),
+    "config": Target("stock_service.cli.config", "config", "Show the settings in force and where each comes from."),
+    "status": Target("stock_service.cli.status", "status", "Show the state of a running service."),
+    "quote": Target("stock_service.cli.quote", "quote", "Ask a running service for latest prices."),
+    "bars": Target("stock_service.cli.bars", "bars", "Ask a running service for bars."),
+    "keys": Target("stock_service.cli.keys", "keys", "Make, list and revoke client keys."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is run, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, importing its module."""
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        command = getattr(import_module(target.module), target.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list out of the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, target.about) for name, target in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="stock-service")
+def main() -> None:
+    """Stock Service: a market-aware gateway in front of a market-data vendor.
+
+    Start with `stock-service demo`. Settings are listed by `stock-service config`.
+    """
