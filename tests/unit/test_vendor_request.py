@@ -247,6 +247,7 @@ def test_a_limit_above_the_page_is_refused_with_the_largest_page() -> None:
         ("/futures/v1/aggs/ESZ5-ESH6", "resolution=1min"),
         ("/v2/aggs/ticker/AAPL/range/1/day/1578114000000/2020-01-10", ""),
         ("/v2/aggs/ticker/AAPL/range/1/day/2024-01-01/2024-01-01", ""),
+        ("/v2/aggs/ticker/AAPL/range/1/day/1704067200000/1704067200000", ""),
         ("/v3/reference/splits", "order=sideways"),
         ("/v9/unknown/AAPL", "limit=many&adjusted=perhaps&sort=up"),
         ("/benzinga/v2/news", "limit=50000"),

@@ -61,15 +61,15 @@ def _check_range(path_params: Mapping[str, str]) -> None:
     if path_params["timespan"] not in TIMESPANS:
         raise BadRequest("timespan", "is not a timespan of the vendor", "use " + ", ".join(TIMESPANS))
     start, end = _read_instant("from", path_params["from"]), _read_instant("to", path_params["to"])
-    in_order = start <= end if isinstance(start, int) and isinstance(end, int) else True
-    if isinstance(start, date) and isinstance(end, date):
-        in_order = start <= end
-    if not in_order:
+    if start[0] == end[0] and start[1] > end[1]:
         raise BadRequest("to", "lies before from", "swap the two ends of the range")
 
 
-def _read_instant(field: str, text: str) -> int | date:
-    return int(text) if _MILLISECONDS.match(text) else _read_date(field, text)
+def _read_instant(field: str, text: str) -> tuple[str, int]:
+    """Return the unit of an end of a range, and its number: the vendor snaps days and milliseconds differently."""
+    if _MILLISECONDS.match(text):
+        return "milliseconds", int(text)
+    return "days", _read_date(field, text).toordinal()
 
 
 def _read_date(field: str, text: str) -> date:
