@@ -61,6 +61,7 @@ class RequestFinished(Event):
     client: str
     request_id: str
     target: str  # path without query, for logs only
+    traceparent: str = ""  # the W3C header as received, for logs only
 
 
 @dataclass(frozen=True, slots=True)
