@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stock_service.vendor.endpoints import ENDPOINTS, UNCLASSIFIED, Endpoint, Group, match
+from stock_service.vendor.endpoints import ENDPOINTS, UNCLASSIFIED, Endpoint, Group, match, printed_routes
 
 # The paths of the vendor's own description, by the group their answers age in.
 DESCRIBED = {
@@ -277,3 +277,8 @@ def test_defaults_are_within_the_limits() -> None:
 )
 def test_a_route_says_which_media_a_good_answer_has(name: str, content_type: str, good: bool) -> None:
     assert endpoint_named(name).accepts_media(content_type) is good
+
+
+def test_the_documentation_holds_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "vendor.md").read_text("utf-8")
+    assert printed_routes() in page

@@ -3,10 +3,13 @@
 Decides nothing about freshness or errors: a group is only the name under which other parts keep their rules. A path
 the table does not know is not an error, because the vendor adds routes: it is `UNCLASSIFIED`. Names of endpoints and
 groups come from the table alone, so they are safe as metric labels.
+
+docs/vendor.md holds this table, printed with `python -m stock_service.vendor.endpoints`; a test compares the two.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -158,3 +161,24 @@ def match(path: str) -> tuple[Endpoint, dict[str, str]]:
     return endpoint, {
         name[1:-1]: segment for name, segment in zip(names, segments, strict=True) if name.startswith("{")
     }
+
+
+def printed_routes() -> str:
+    """Return the table as Markdown, by group."""
+    lines = ["| group | route | defaults that are not sent | largest page |", "|---|---|---|---|"]
+    for group in Group:
+        for endpoint in ENDPOINTS:
+            if endpoint.group is group:
+                defaults = "&".join(f"{name}={value}" for name, value in endpoint.defaults.items())
+                cells = (
+                    group,
+                    f"`{endpoint.template}`",
+                    f"`{defaults}`" if defaults else "-",
+                    endpoint.max_limit or "-",
+                )
+                lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(printed_routes())
