@@ -144,9 +144,9 @@ def _without_credentials(body: bytes, origins: frozenset[bytes]) -> bytes:
     done = 0
     for _, end in find_links(body, origins):
         rest = _STRING_REST.match(body, end)
-        if rest is not None:
-            pieces += [body[done:end], _drop_credentials(rest[0])]
-            done = rest.end()
+        assert rest is not None  # the pattern matches the empty rest too
+        pieces += [body[done:end], _drop_credentials(rest[0])]
+        done = rest.end()
     return b"".join([*pieces, body[done:]])
 
 
