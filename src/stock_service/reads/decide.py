@@ -107,7 +107,7 @@ def stale_reason(error: ServiceError) -> str:
         case VendorSlow():
             return "vendor-slow"
         case VendorFailed():
-            return "vendor-down"
+            return "unconfirmed-empty" if error.kind == "unconfirmed-empty" else "vendor-down"
         case Overloaded():
             return "overloaded"
         case _:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Protocol, assert_never
 
 from stock_service.base.clock import Clock
-from stock_service.base.errors import ServiceError
+from stock_service.base.errors import ServiceError, VendorFailed
 from stock_service.base.events import (
     CacheHit,
     CacheMissed,
@@ -26,7 +26,7 @@ from stock_service.base.events import (
 from stock_service.base.reply import Reply
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
 from stock_service.cache.flight import Flights
-from stock_service.cache.freshness import Lifetime
+from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.reads.decide import (
     ANY_WAY,
@@ -40,6 +40,7 @@ from stock_service.reads.decide import (
     may_fall_back,
     stale_reason,
 )
+from stock_service.reads.doubts import Doubts
 from stock_service.reads.renewals import Renewals
 from stock_service.upstream.call import Priority
 from stock_service.vendor.links import find_links
@@ -122,6 +123,7 @@ class ReadPath:
         self._settings = settings
         self._jitter = jitter
         self._renewals = Renewals(jitter)
+        self._doubts = Doubts()
         self._quiet = False
 
     async def read(self, request: VendorRequest, meter: Meter, *, deadline: float, wishes: Wishes = ANY_WAY) -> Answer:
@@ -154,7 +156,8 @@ class ReadPath:
         if self._quiet or self._flights.running(request.key):
             return
         meter.vendor_calls += 1
-        self._flights.launch(request.key, lambda: self._renew(request))
+        # The flight keeps its own task and reports its own failure; nobody waits for this one.
+        _ = self._flights.launch(request.key, lambda: self._ask(request, Priority.REFRESH))
 
     def refresh_entry(self, entry: Entry, meter: Meter) -> None:
         """Renew a kept answer behind a hit, unless its last renewal failed a moment ago."""
@@ -189,9 +192,6 @@ class ReadPath:
             self._observer.notify(FetchJoined(request.endpoint.group))
         return Answer(landed.value, Source.COLLAPSED if landed.joined else Source.MISS)
 
-    async def _renew(self, request: VendorRequest) -> Entry:
-        return await self._ask(request, Priority.REFRESH)
-
     async def _ask(self, request: VendorRequest, priority: Priority) -> Entry:
         """Ask the vendor and keep the answer. Runs as the flight's own task."""
         deadline = self._clock.monotonic() + self._settings.request_for
@@ -200,8 +200,17 @@ class ReadPath:
         except ServiceError as error:
             self._note_failure(request, error)
             raise
+        kept = self._memory.peek(request.key)
+        if kept is not None and self._is_doubtful(kept, reply):
+            doubted = VendorFailed("unconfirmed-empty", reply.status)
+            self._note_failure(request, doubted)
+            raise doubted
         self._renewals.settle_success(request.key)
         return await self._keep(request, reply)
+
+    def _is_doubtful(self, kept: Entry, reply: Reply) -> bool:
+        usable = kept.freshness(self._clock.monotonic()) is not Freshness.DEAD
+        return usable and not self._doubts.confirm(kept, reply)
 
     def _note_failure(self, request: VendorRequest, error: ServiceError) -> None:
         if self._memory.peek(request.key) is None:

@@ -61,16 +61,14 @@ class Exchange:
 
     async def body(self, at_most_bytes: int) -> bytes | None:
         """Return the request's body, or None when it is longer than `at_most_bytes`."""
-        body = b""
+        body = bytearray()
         while True:
             message = await self.receive()
-            if message["type"] != "http.request":
-                return body
             body += message.get("body", b"")
             if len(body) > at_most_bytes:
                 return None
-            if not message.get("more_body", False):
-                return body
+            if not message.get("more_body", False):  # also true of a disconnect: nobody waits for an answer then
+                return bytes(body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Builds the service out of its parts: the only place that constructs devices."""

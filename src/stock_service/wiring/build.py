@@ -1,0 +1,251 @@
+"""Puts the parts together. Passes settings, clock and observer down, and knows nothing about what the parts do."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from stock_service import __version__
+from stock_service.access.gate import Gate
+from stock_service.access.key_file import KeyFile
+from stock_service.base.clock import Clock, SystemClock
+from stock_service.base.events import BreakerOverridden, Broadcast, Observer
+from stock_service.cache.entry import Entry
+from stock_service.cache.flight import Flights
+from stock_service.cache.memory import Memory
+from stock_service.cache.policy import Policy
+from stock_service.config.sections import Settings
+from stock_service.market.calendar import Calendar
+from stock_service.reads.questions import Questions
+from stock_service.reads.quote_desk import QuoteDesk
+from stock_service.reads.read_path import ReadPath, ReadSettings
+from stock_service.telemetry.counters import Counters
+from stock_service.telemetry.metrics import CacheSize, Exporter, QuotaLevel, Sources
+from stock_service.upstream.breaker import Override
+from stock_service.upstream.call import Upstream
+from stock_service.upstream.client import VendorClient
+from stock_service.upstream.pacer import Pacer
+from stock_service.upstream.slots import LocalSlots
+from stock_service.vendor.links import vendor_origins
+from stock_service.web.admin import Admin
+from stock_service.web.api import Api
+from stock_service.web.app import App, RequestIds
+from stock_service.web.doorkeeper import Doorkeeper
+from stock_service.web.drain import Drain
+from stock_service.web.gateway import Gateway
+from stock_service.web.hit_protocol import make_protocol
+from stock_service.web.http_date import HttpDate
+from stock_service.web.lookup import Lookup
+from stock_service.web.openapi import openapi_document
+from stock_service.web.ops import Ops
+from stock_service.web.routes import Part
+from stock_service.wiring.service import Service
+from stock_service.wiring.translate import (
+    closed_sets,
+    connection_limits,
+    pacer_settings,
+    policy_settings,
+    route_of,
+    upstream_settings,
+)
+
+
+def build_service(settings: Settings, log: Observer, clock: Clock | None = None) -> Service:
+    """Return the service these settings describe. Opens nothing; call it on the event loop that will run it.
+
+    Raises:
+        KeysFaulty: the keys file cannot be used.
+    """
+    return _Builder(settings, log, clock or SystemClock()).build()
+
+
+class _Lever:
+    """The breakers, as the admin route moves them: in words, and leaving a line in the log."""
+
+    def __init__(self, upstream: Upstream, observer: Observer) -> None:
+        self._upstream = upstream
+        self._observer = observer
+
+    def override(self, mode: str, by: str) -> None:
+        self._upstream.override(Override(mode), by)
+
+    def reset(self, by: str) -> None:
+        self._upstream.reset()
+        self._observer.notify(BreakerOverridden("reset", by))
+
+
+class _Builder:
+    """The parts while they are put together."""
+
+    def __init__(self, settings: Settings, log: Observer, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._counters = Counters(closed_sets())
+        self._observer = Broadcast(self._counters, log)
+        self._date = HttpDate(clock)
+        self._trusted = tuple(ip_network(each) for each in settings.server.trusted_proxies)
+        self._drain = Drain()
+        self._calendar = Calendar()
+        self._origins = vendor_origins(settings.upstream.url)
+        self._memory = Memory(settings.cache.max_bytes)
+        self._flights: Flights[Entry] = Flights(clock)
+        self._lookup = Lookup()
+        self._upstream = self._make_upstream()
+        self._reads = self._make_reads()
+        self._gate = self._make_gate()
+        self._begun_at = clock.monotonic()
+
+    def build(self) -> Service:
+        prefix = secrets.token_hex(4)
+        limits = connection_limits(self._settings)
+        app = self._make_app(prefix)
+        protocol = make_protocol(
+            self._lookup,
+            clock=self._clock,
+            date=self._date,
+            drain=self._drain,
+            limits=limits,
+            observer=self._observer,
+            renew=self._reads.refresh_entry,
+            names=f"{prefix}-h",
+            public_url=self._settings.server.public_url,
+            trusted_proxies=self._trusted,
+        )
+        service = Service(
+            app=app,
+            protocol=protocol,
+            limits=limits,
+            drain=self._drain,
+            observer=self._observer,
+            clock=self._clock,
+            plan=pacer_settings(self._settings).text,
+            _gate=self._gate,
+            _lookup=self._lookup,
+            _reads=self._reads,
+            _flights=self._flights,
+            _upstream=self._upstream,
+        )
+        self._service = service
+        self._drain.on_start(service.quiet)
+        return service
+
+    def _make_upstream(self) -> Upstream:
+        settings = upstream_settings(self._settings)
+        client = VendorClient(settings.client, self._settings.upstream.api_key.reveal(), self._clock)
+        slots = LocalSlots(Pacer(settings.pacer), self._clock)
+        return Upstream(settings, client, slots, self._clock, self._observer)
+
+    def _make_reads(self) -> ReadPath:
+        return ReadPath(
+            memory=self._memory,
+            flights=self._flights,
+            policy=Policy(self._calendar, policy_settings(self._settings)),
+            upstream=self._upstream,
+            clock=self._clock,
+            observer=self._observer,
+            settings=ReadSettings(self._settings.server.request_timeout, self._origins),
+            jitter=random.random,
+        )
+
+    def _make_gate(self) -> Gate:
+        path = self._settings.access.keys_file
+        return Gate(KeyFile(Path(path), self._observer) if path else None, anonymous=not path)
+
+    def _make_app(self, prefix: str) -> App:
+        server = self._settings.server
+        doorkeeper = Doorkeeper(self._gate, self._clock)
+        questions = Questions(self._reads, self._clock, self._origins)
+        desk = QuoteDesk(questions, self._calendar, self._clock)
+        gateway = Gateway(
+            reads=self._reads,
+            doorkeeper=doorkeeper,
+            hits=self._lookup,
+            clock=self._clock,
+            date=self._date,
+            public_url=server.public_url,
+            trusted=self._trusted,
+        )
+        api = Api(desk=desk, questions=questions, calendar=self._calendar, doorkeeper=doorkeeper, clock=self._clock)
+        admin = Admin(
+            doorkeeper=doorkeeper,
+            breaker=_Lever(self._upstream, self._observer),
+            snapshot=self._upstream.breaker_snapshot,
+        )
+        exporter = Exporter(self._counters, self._metric_sources(), version=__version__, commit="")
+        ops = Ops(
+            readiness=self._readiness,
+            breaker=self._upstream.breaker_snapshot,
+            status=self._status,
+            metrics=exporter.render,
+            openapi=openapi_document(__version__),
+        )
+        self._app = App(
+            handlers={
+                Part.GATEWAY: gateway.handle,
+                Part.API: api.handle,
+                Part.ADMIN: admin.handle,
+                Part.OPS: ops.handle,
+            },
+            route_of=route_of,
+            ids=RequestIds(prefix),
+            clock=self._clock,
+            date=self._date,
+            observer=self._observer,
+            request_for=server.request_timeout,
+            requests_max=server.max_requests,
+        )
+        return self._app
+
+    def _metric_sources(self) -> Sources:
+        return Sources(
+            series=self._lookup.series,
+            cache=lambda: CacheSize(self._memory.entries, self._memory.bytes, self._memory.evictions),
+            breaker_state=lambda: int(self._upstream.breaker_snapshot()["gauge"]),
+            breaker=self._breaker_gauges,
+            quota=self._quota_level,
+            clients=self._gate.usage,
+            in_progress=lambda: self._app.running,
+        )
+
+    def _breaker_gauges(self) -> Mapping[str, int]:
+        classes = self._upstream.breaker_snapshot()["classes"]
+        return {name: int(view["gauge"]) for name, view in classes.items()}
+
+    def _quota_level(self) -> QuotaLevel:
+        quota = self._upstream.snapshot()["quota"]
+        return QuotaLevel(quota["remaining"], quota["waiting"])
+
+    def _readiness(self) -> str:
+        if self._drain.started:
+            return "draining"
+        return "ready" if self._service.ready else "starting"
+
+    def _status(self) -> dict[str, Any]:
+        memory, flights = self._memory, self._flights
+        return {
+            "version": __version__,
+            "readiness": self._readiness(),
+            "uptime_seconds": round(self._clock.monotonic() - self._begun_at, 1),
+            "vendor": self._settings.upstream.url,
+            **self._upstream.snapshot(),
+            "cache": {
+                "entries": memory.entries,
+                "bytes": memory.bytes,
+                "max_bytes": self._settings.cache.max_bytes,
+                "evictions": memory.evictions,
+            },
+            "requests": {"running": self._app.running, "fetches": len(flights)},
+            "clients": [
+                {
+                    "id": each.client,
+                    "requests": each.requests,
+                    "vendor_calls": each.vendor_calls,
+                    "limited": each.limited,
+                }
+                for each in self._gate.usage()
+            ],
+        }

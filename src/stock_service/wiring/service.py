@@ -1,0 +1,61 @@
+"""One running gateway, as its process sees it: an application, a protocol class, and the chores beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stock_service.access.gate import Gate
+from stock_service.base.clock import Clock
+from stock_service.base.events import Faulted, Observer
+from stock_service.cache.entry import Entry
+from stock_service.cache.flight import Flights
+from stock_service.reads.read_path import ReadPath
+from stock_service.upstream.call import Upstream
+from stock_service.web.app import App
+from stock_service.web.drain import Drain
+from stock_service.web.guard_limits import Limits
+from stock_service.web.hit_protocol import HitProtocol
+from stock_service.web.lookup import Lookup
+
+CHORES_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class Service:
+    """One running gateway, as its process sees it."""
+
+    app: App
+    protocol: type[HitProtocol]
+    limits: Limits
+    drain: Drain
+    observer: Observer
+    clock: Clock
+    plan: str
+    _gate: Gate
+    _lookup: Lookup
+    _reads: ReadPath
+    _flights: Flights[Entry]
+    _upstream: Upstream
+    ready: bool = False
+
+    async def do_chores(self) -> None:
+        """Look after the keys once a second, for ever."""
+        generation = self._gate.generation
+        while True:
+            await self.clock.sleep(CHORES_EVERY)
+            try:
+                self._gate.refresh(self.clock.monotonic(), self.clock.wall())
+            except Exception as error:  # noqa: BLE001 - one failed look must not end all later ones
+                self.observer.notify(Faulted("chores", error))
+            if self._gate.generation != generation:
+                generation = self._gate.generation
+                self._lookup.distrust_all()
+
+    def quiet(self) -> None:
+        """Start no more background work; what was asked is still answered."""
+        self._reads.quiet()
+
+    async def aclose(self, within: float = 1.0) -> None:
+        """Let running fetches finish within so many seconds, then close the connections to the vendor."""
+        await self._flights.aclose(within)
+        await self._upstream.aclose()

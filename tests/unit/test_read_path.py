@@ -1,0 +1,228 @@
+"""The driver of a read: when the vendor is asked, who gets what, and what survives a failure."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from stock_service.base.errors import CircuitOpen, NotCached, QuotaSpent, VendorFailed, VendorSlow
+from stock_service.base.events import FetchJoined, OlderDropped, RefreshFailed, StaleServed
+from stock_service.cache.freshness import Lifetime
+from stock_service.reads.decide import ANY_WAY, Wishes
+from stock_service.reads.read_path import Answer, Source
+from stock_service.upstream.call import Priority
+from stock_service.vendor.request import VendorRequest, ask
+from tests.support.clock import settle
+from tests.support.reading import Desk, make_desk
+
+PREV = "/v2/aggs/ticker/AAPL/prev"
+BODY = b'{"status":"OK","results":[{"c":1.5}]}'
+NEWER = b'{"status":"OK","results":[{"c":1.6}]}'
+
+
+@pytest.fixture
+def request_() -> VendorRequest:
+    return ask(PREV)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return make_desk()
+
+
+async def read(desk: Desk, request: VendorRequest, wishes: Wishes = ANY_WAY) -> Answer:
+    return await desk.reads.read(request, desk.asker, deadline=desk.clock.monotonic() + 9.0, wishes=wishes)
+
+
+async def fill(desk: Desk, request: VendorRequest, body: bytes = BODY) -> None:
+    desk.vendor.now_answer = lambda _: body
+    await read(desk, request)
+    desk.vendor.now_answer = None
+    desk.vendor.calls.clear()
+    desk.asker.vendor_calls = 0
+
+
+async def test_first_question_asks_the_vendor_and_the_second_does_not(desk: Desk, request_: VendorRequest) -> None:
+    desk.vendor.now_answer = lambda _: BODY
+    first, second = await read(desk, request_), await read(desk, request_)
+    assert (first.source, second.source) == (Source.MISS, Source.HIT)
+    assert second.entry.body == BODY
+    assert len(desk.vendor.calls) == 1
+    assert desk.asker.vendor_calls == 1
+
+
+async def test_herd_is_one_call_and_only_its_starter_is_charged(desk: Desk, request_: VendorRequest) -> None:
+    askers = [asyncio.create_task(read(desk, request_)) for _ in range(200)]
+    await settle()
+    assert len(desk.vendor.calls) == 1
+    desk.vendor.calls[0].answer(BODY)
+    answers = await asyncio.gather(*askers)
+    assert sum(answer.source is Source.COLLAPSED for answer in answers) == 199
+    assert desk.events.count(FetchJoined) == 199
+    assert desk.asker.vendor_calls == 1
+
+
+async def test_soft_stale_is_served_at_once_and_renewed_once(desk: Desk, request_: VendorRequest) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(15.0)
+    answers = [await read(desk, request_) for _ in range(5)]
+    await settle()
+    assert {answer.entry.body for answer in answers} == {BODY}
+    assert [call.priority for call in desk.vendor.calls] == [Priority.REFRESH]
+    desk.vendor.calls[0].answer(NEWER)
+    await settle()
+    assert (await read(desk, request_)).entry.body == NEWER
+
+
+async def test_hard_stale_asks_first_and_falls_back(desk: Desk, request_: VendorRequest) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(60.0)
+    desk.vendor.now_answer = lambda _: VendorFailed("server", 500)
+    answer = await read(desk, request_)
+    assert (answer.source, answer.reason, answer.entry.body) == (Source.STALE, "vendor-down", BODY)
+    assert desk.events.count(StaleServed) == 1
+    assert desk.events.count(RefreshFailed) == 1
+
+
+async def test_failed_renewal_backs_off_per_key(desk: Desk, request_: VendorRequest) -> None:
+    """Every request for a stale answer would otherwise try the broken vendor again."""
+    await fill(desk, request_)
+    desk.clock.shift(60.0)
+    desk.vendor.now_answer = lambda _: VendorFailed("server", 500)
+    answers = [await read(desk, request_) for _ in range(50)]
+    assert len(desk.vendor.calls) == 1
+    assert [answer.reason for answer in answers] == ["vendor-down"] + ["backing-off"] * 49
+    desk.clock.shift(1.3)
+    await read(desk, request_)
+    assert len(desk.vendor.calls) == 2
+
+
+@pytest.mark.parametrize("error", [QuotaSpent(12.0), CircuitOpen(5.0), VendorSlow(5.0)])
+async def test_any_refusal_serves_stale_within_its_bound(desk: Desk, request_: VendorRequest, error: Exception) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(129.0)
+    desk.vendor.now_answer = lambda _: error
+    assert (await read(desk, request_)).entry.body == BODY
+    desk.clock.shift(5.0)  # past the bound, and past the errors kept for a moment
+    with pytest.raises(type(error)):
+        await read(desk, request_)
+
+
+async def test_failure_without_anything_kept_is_the_typed_error(desk: Desk, request_: VendorRequest) -> None:
+    desk.vendor.now_answer = lambda _: VendorFailed("server", 500)
+    with pytest.raises(VendorFailed) as raised:
+        await read(desk, request_)
+    assert raised.value.status == 500
+    assert desk.events.count(RefreshFailed) == 0
+
+
+async def test_hanging_vendor_costs_a_stale_answer_part_of_the_time(desk: Desk, request_: VendorRequest) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(60.0)
+    # The wait itself is the event loop's; nothing is left of this asker's time.
+    answer = await desk.reads.read(request_, desk.asker, deadline=desk.clock.monotonic())
+    assert (answer.source, answer.reason) == (Source.STALE, "vendor-slow")
+    assert desk.flights.running(request_.key)
+    desk.vendor.calls[0].answer(NEWER)
+    await settle()
+    assert (await read(desk, request_)).entry.body == NEWER
+
+
+async def test_older_answer_never_replaces_a_newer_one(desk: Desk, request_: VendorRequest) -> None:
+    """A slow old fetch may land after a fast new one."""
+    await fill(desk, request_, NEWER)
+    kept = desk.memory.peek(request_.key)
+    assert kept is not None
+    desk.clock.shift(11.0)
+    asyncio.get_running_loop()
+    forced = asyncio.create_task(read(desk, request_, Wishes(force=True)))
+    await settle()
+    call = desk.vendor.calls[0]
+    call.started_at = kept.fetched_at - 1.0
+    call.answer(BODY)
+    assert (await forced).entry.body == NEWER
+    assert desk.events.count(OlderDropped) == 1
+
+
+async def test_forced_read_asks_though_fresh(desk: Desk, request_: VendorRequest) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(1.0)
+    desk.vendor.now_answer = lambda _: NEWER
+    assert (await read(desk, request_, Wishes(force=True))).entry.body == NEWER
+    assert (await read(desk, request_)).entry.body == NEWER
+
+
+async def test_only_cached_never_asks(desk: Desk, request_: VendorRequest) -> None:
+    with pytest.raises(NotCached):
+        await read(desk, request_, Wishes(only_cached=True))
+    assert desk.vendor.calls == []
+
+
+async def test_answer_that_must_not_be_kept_is_served_and_forgotten(desk: Desk, request_: VendorRequest) -> None:
+    desk.policy.lifetime = None
+    desk.vendor.now_answer = lambda _: BODY
+    assert (await read(desk, request_)).entry.body == BODY
+    assert desk.memory.entries == 0
+    assert (await read(desk, request_)).source is Source.MISS
+
+
+async def test_quiet_reads_start_no_background_work(desk: Desk, request_: VendorRequest) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(15.0)
+    desk.reads.quiet()
+    assert (await read(desk, request_)).entry.body == BODY
+    await settle()
+    assert desk.vendor.calls == []
+
+
+async def test_hit_below_the_framework_renews_through_the_same_door(desk: Desk, request_: VendorRequest) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(15.0)
+    entry = desk.memory.peek(request_.key)
+    assert entry is not None
+    for _ in range(3):
+        desk.reads.refresh_entry(entry, desk.asker)
+    await settle()
+    assert [call.request.target for call in desk.vendor.calls] == [PREV]
+    desk.vendor.calls[0].fail(VendorFailed("server", 500))
+    await settle()
+    desk.reads.refresh_entry(entry, desk.asker)
+    await settle()
+    assert len(desk.vendor.calls) == 1
+
+
+async def test_large_answer_is_kept_whole(desk: Desk, request_: VendorRequest) -> None:
+    large = b'{"status":"OK","next_url":"https://api.polygon.io/v2/x?cursor=1","results":[' + b"1," * 60_000 + b"1]}"
+    desk.policy.lifetime = Lifetime(10.0)
+    desk.vendor.now_answer = lambda _: large
+    answer = await read(desk, request_)
+    assert answer.entry.body == large
+    assert len(answer.entry.links) == 1
+
+
+NOTHING = b'{"status":"OK","resultsCount":0}'
+
+
+async def test_empty_answer_replaces_a_real_one_only_when_confirmed(desk: Desk, request_: VendorRequest) -> None:
+    """The vendor answers "no results" under load; one such answer must not wipe out what is known."""
+    await fill(desk, request_)
+    desk.clock.shift(60.0)
+    desk.vendor.now_answer = lambda _: NOTHING
+    doubted = await read(desk, request_)
+    assert (doubted.reason, doubted.entry.body) == ("unconfirmed-empty", BODY)
+    desk.clock.shift(2.0)
+    assert (await read(desk, request_)).entry.body == NOTHING
+    assert len(desk.vendor.calls) == 2
+
+
+async def test_doubt_ends_with_a_real_answer(desk: Desk, request_: VendorRequest) -> None:
+    await fill(desk, request_)
+    desk.clock.shift(60.0)
+    for body, expected in ((NOTHING, BODY), (NEWER, NEWER)):
+        desk.vendor.now_answer = lambda _, body=body: body
+        assert (await read(desk, request_)).entry.body == expected
+        desk.clock.shift(2.0)
+    desk.clock.shift(60.0)
+    desk.vendor.now_answer = lambda _: NOTHING
+    assert (await read(desk, request_)).reason == "unconfirmed-empty"
