@@ -1,0 +1,95 @@
+"""How one log line looks: JSON for machines, or columns for people.
+
+Pure. Always holds: an event is one line of JSON, traceback and all; and the word ERROR is in a JSON line only if that
+is its level, so that `grep ERROR` finds errors and nothing else.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+_WORD = "ERROR"
+_WORD_ESCAPED = "\\u0045RROR"  # the same text to whoever reads the JSON
+_TEXT_MAX = 2_000  # characters of one field
+_TRACEBACK_MAX = 16_000  # characters; the end of a traceback is the useful part
+
+FieldValue = str | int | float
+Fields = Mapping[str, FieldValue]
+
+
+class Level(IntEnum):
+    """How much a line matters; the numbers are those of the standard library."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+class Form(StrEnum):
+    """Who reads the lines."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line says. `at` is Unix time in seconds."""
+
+    at: float
+    level: Level
+    event: str
+    message: str
+    fields: Fields
+    error: BaseException | None = None
+
+
+def render_json(line: Line) -> str:
+    """Return `line` as one JSON object without its end."""
+    content: dict[str, FieldValue] = {
+        "time": _instant(line.at),
+        "level": line.level.name,
+        "event": line.event,
+        "message": _bounded(line.message),
+        **{name: _bounded(value) for name, value in line.fields.items()},
+    }
+    if line.error is not None:
+        content["traceback"] = _traceback(line.error)
+    text = msgspec.json.encode(content).decode()
+    return text if line.level is Level.ERROR else text.replace(_WORD, _WORD_ESCAPED)
+
+
+def render_console(line: Line) -> str:
+    """Return `line` for a terminal; a traceback follows on its own lines."""
+    fields = "".join(f" {name}={_bounded(value)}" for name, value in line.fields.items())
+    text = f"{_instant(line.at)[11:23]} {line.level.name:7} {_visible(f'{_bounded(line.message)}{fields}')}"
+    return text if line.error is None else f"{text}\n{_traceback(line.error).rstrip()}"
+
+
+def _instant(at: float) -> str:
+    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _bounded(value: FieldValue) -> FieldValue:
+    return _plain(value[:_TEXT_MAX]) if isinstance(value, str) else value
+
+
+def _traceback(error: BaseException) -> str:
+    return _plain("".join(traceback.format_exception(error))[-_TRACEBACK_MAX:])
+
+
+def _plain(text: str) -> str:
+    """Return `text` without lone surrogates, which no encoder takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _visible(text: str) -> str:
+    """Return `text` without control characters, which could command a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
