@@ -22,7 +22,7 @@ from stock_service.telemetry.logs import REPEAT_AFTER, LibraryLogs, Log, LogObse
 from stock_service.telemetry.scrub import Scrubber
 from tests.support.clock import ManualClock
 
-VENDOR_KEY = 'vendor"key/Zq81+x'
+VENDOR_KEY = 'vk17"key/Zq81+x'
 CLIENT_KEY = "stk_ab12cd34_0123456789abcdef"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -175,7 +175,7 @@ def test_every_event_has_a_line_or_none_and_never_a_credential(form: Form) -> No
         book.observer.notify(event)
     assert len(book.written) >= len(made) - 2
     text = book.text()
-    assert [word for word in ("vendor", "Zq81", "0123456789abcdef", "planted77") if word in text] == []
+    assert [word for word in ("vk17", "Zq81", "0123456789abcdef", "planted77") if word in text] == []
     assert "***" in text
     if form is Form.JSON:
         assert len(book.lines()) == len(book.written)
@@ -192,7 +192,7 @@ def test_every_event_has_a_line_or_none_and_never_a_credential(form: Form) -> No
         (r"{\"api_key\": \"abc\"}", r"{\"api_key\": \"***\"}"),
         (CLIENT_KEY, "stk_ab12cd34_***"),
         (f"'{CLIENT_KEY}'", "'stk_ab12cd34_***'"),
-        ("vendor%22key%2FZq81%2Bx", "***"),
+        ("vk17%22key%2FZq81%2Bx", "***"),
         (json.dumps(VENDOR_KEY), '"***"'),
         ("AAPL 2024-01-02 apis and keys", "AAPL 2024-01-02 apis and keys"),
     ],
