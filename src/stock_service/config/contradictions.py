@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from stock_service.config.kinds import write_duration, write_size
-from stock_service.config.sections import Breaker, Settings
+from stock_service.config.sections import BreakerOptions, Settings
 
 # A second length of 0 means "never" and contradicts nothing.
 _ORDER: Final = (
@@ -38,7 +38,7 @@ def find_warnings(settings: Settings) -> Iterator[str]:
     if access.keys_file and access.allow_anonymous:
         yield "access.allow_anonymous has no effect: with access.keys_file everybody needs a key"
     reachable = quota.calls / quota.per * breaker.window
-    meant = breaker.volume != Breaker().volume or not breaker.consecutive
+    meant = breaker.volume != BreakerOptions().volume or not breaker.consecutive
     if meant and reachable < breaker.volume:
         rest = (
             f"only {breaker.consecutive} failures in a row open the breaker"

@@ -28,7 +28,7 @@ _patience = kinds.duration("1ms", "10m")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class ServerOptions:
     """The door: where we listen, how much we take, how we leave."""
 
     host: str = option("127.0.0.1", _host, "Address to listen on. The container sets 0.0.0.0.")
@@ -66,12 +66,12 @@ class Server:
         10.0, kinds.duration("0", "1h"), "Event loop stuck this long: all stacks go to the log. 0: never."
     )
     watchdog_exit: float = option(
-        30.0, kinds.duration("0", "1h"), "Event loop stuck this long: the process ends with code 70. 0: never."
+        30.0, kinds.duration("0", "1h"), "Event loop stuck this long: the process ends. 0: never."
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
+class UpstreamOptions:
     """The vendor and what one exchange with it may cost."""
 
     url: str = option(
@@ -97,7 +97,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class QuotaOptions:
     """The vendor's call budget."""
 
     calls: int = option(5, kinds.whole(1, 1_000_000), "Calls the plan allows within `per`.")
@@ -111,7 +111,7 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
+class BreakerOptions:
     """When we stop asking a vendor that keeps failing."""
 
     window: float = option(10.0, kinds.duration("1s", "10m"), "Over how long the share of errors is taken.")
@@ -125,14 +125,14 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
+class CacheOptions:
     """What is kept."""
 
     max_bytes: int = option(64 * 1024**2, kinds.size("1MiB", "64GiB"), "Answers kept in memory, overhead counted.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class AccessOptions:
     """Who may ask."""
 
     keys_file: str = option("", _path, "File of client keys (`stock-service keys`). Empty: no keys.")
@@ -142,7 +142,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class LogOptions:
     """What is written to standard output."""
 
     level: str = option("INFO", kinds.choice("DEBUG", "INFO", "WARNING", "ERROR"), "Least level that is written.")
@@ -155,13 +155,13 @@ class Log:
 class Settings:
     """Everything that is configurable."""
 
-    server: Server = Server()
-    upstream: Upstream = Upstream()
-    quota: Quota = Quota()
-    breaker: Breaker = Breaker()
-    cache: Cache = Cache()
-    access: Access = Access()
-    log: Log = Log()
+    server: ServerOptions = ServerOptions()
+    upstream: UpstreamOptions = UpstreamOptions()
+    quota: QuotaOptions = QuotaOptions()
+    breaker: BreakerOptions = BreakerOptions()
+    cache: CacheOptions = CacheOptions()
+    access: AccessOptions = AccessOptions()
+    log: LogOptions = LogOptions()
 
 
 @dataclass(frozen=True, slots=True)

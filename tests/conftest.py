@@ -1,0 +1,21 @@
+"""What holds for every test: no setting of the machine leaks in, no address but loopback is dialled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+_LEAKING = ("STOCKS_", "POLYGON_API_KEY", "MASSIVE_API_KEY")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_of_the_machine() -> Iterator[None]:
+    """A developer's own key or configuration must not decide a test; nor may a proxy see loopback traffic."""
+    patch = pytest.MonkeyPatch()
+    for name in list(os.environ):
+        if name.startswith(_LEAKING) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+            patch.delenv(name)
+    yield
+    patch.undo()
