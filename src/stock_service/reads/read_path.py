@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, assert_never
 
@@ -43,7 +43,7 @@ from stock_service.reads.decide import (
 from stock_service.reads.doubts import Doubts
 from stock_service.reads.renewals import Renewals
 from stock_service.upstream.call import Priority
-from stock_service.vendor.links import find_links
+from stock_service.vendor.links import clean_body, find_links
 from stock_service.vendor.request import VendorRequest, reopen_request
 
 JITTER = 0.1  # lifetimes are shortened by up to this share, so that equals do not expire together
@@ -232,8 +232,10 @@ class ReadPath:
         return self._store(entry)
 
     def _make(self, request: VendorRequest, reply: Reply, lifetime: Lifetime) -> Entry:
-        links = find_links(reply.body, self._settings.origins)
-        return Entry(request.key, request.endpoint.group, reply, lifetime, self._clock.monotonic(), links)
+        origins = self._settings.origins
+        cleaned = replace(reply, body=clean_body(reply.body, origins)) if "json" in reply.content_type else reply
+        links = find_links(cleaned.body, origins)
+        return Entry(request.key, request.endpoint.group, cleaned, lifetime, self._clock.monotonic(), links)
 
     def _store(self, entry: Entry) -> Entry:
         kept = self._memory.peek(entry.key)

@@ -155,5 +155,6 @@ class App:
                 client=exchange.client_id,
                 request_id=exchange.request_id,
                 target=exchange.path,
+                traceparent=(exchange.header(b"traceparent") or b"").decode("latin-1"),
             )
         )
