@@ -22,9 +22,8 @@ from stock_service.access.keys import KeyRecord, KeysFaulty, Right, hash_key, ma
 from stock_service.access.quota import parse_limit
 from stock_service.base.clock import Clock, SystemClock
 from stock_service.base.errors import NotFound
+from stock_service.cli.exit_codes import ExitCode
 
-EXIT_UNKNOWN = 1
-EXIT_FAULTY = 2
 _DAYS = {"d": 1, "w": 7, "y": 365}
 _SPAN = re.compile(r"(\d{1,5})([dwy])\Z", re.ASCII)
 
@@ -112,7 +111,7 @@ def revoke(store: KeyStore, key_id: str) -> None:
             record = store.revoke(key_id, _instant(SystemClock()))
     except NotFound:
         click.echo(f"No key has the id {key_id!r}.", err=True)
-        sys.exit(EXIT_UNKNOWN)
+        sys.exit(ExitCode.FAILED)
     click.echo(f"Revoked key {record.id} of {record.name}.")
 
 
@@ -123,10 +122,10 @@ def _faults_told() -> Iterator[None]:
     except KeysFaulty as error:
         for fault in error.faults:
             click.echo(f"keys file: {fault}", err=True)
-        sys.exit(EXIT_FAULTY)
+        sys.exit(ExitCode.FAULTY)
     except OSError as error:
         click.echo(f"keys file: cannot be written: {error.strerror}", err=True)
-        sys.exit(EXIT_FAULTY)
+        sys.exit(ExitCode.FAULTY)
 
 
 def _check_limit(rate: str, burst: int | None) -> None:
