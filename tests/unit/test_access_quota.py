@@ -103,13 +103,30 @@ def test_a_limit_is_written_as_a_count_and_a_span(text: str, burst: int | None, 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "100", "100/", "/s", "x/s", "-1/s", "1.5/s", "100/sec", "100/²s", "٣/s", "0/s", "5/0s", "1000000/s"]
+    "text",
+    [
+        "",
+        "100",
+        "100/",
+        "/s",
+        "x/s",
+        "-1/s",
+        "1.5/s",
+        "100/sec",
+        "100/²s",
+        "٣/s",
+        "0/s",
+        "5/0s",
+        "1000000/s",
+        "9" * 400 + "/s",
+    ],
 )
 def test_a_malformed_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"limit|nothing through|rate"):
         parse_limit(text)
 
 
-def test_a_burst_of_nothing_is_refused() -> None:
+@pytest.mark.parametrize("burst", [0, -1, 10**400])
+def test_a_burst_of_nothing_or_of_everything_is_refused(burst: int) -> None:
     with pytest.raises(ValueError, match="burst"):
-        parse_limit("5/s", 0)
+        parse_limit("5/s", burst)

@@ -8,13 +8,16 @@ count shown to the client is above zero exactly when the next `take` at that ins
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 Headers = list[tuple[bytes, bytes]]
 
 _PARTS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LIMIT = re.compile(r"(\d{1,9})/(\d{0,5})([smhd])", re.ASCII)
 _RATE_MAX = 100_000.0  # requests a second; above it one unit of time drowns in the rounding of the clock
+_BURST_MAX = 1_000_000
 _READY_MAX = 1_000  # bursts up to this have their lines rendered beforehand
 _SLACK = 0.001  # of one request: what rounding of large clock values may cost, far below what could be noticed
 
@@ -29,8 +32,8 @@ class Limit:
     def __post_init__(self) -> None:
         if not 0.0 < self.rate <= _RATE_MAX:
             raise ValueError(f"a rate is more than 0 and at most {_RATE_MAX:.0f} requests a second")
-        if self.burst < 1:
-            raise ValueError("a burst is at least 1 request")
+        if not 1 <= self.burst <= _BURST_MAX:
+            raise ValueError(f"a burst is 1 to {_BURST_MAX} requests")
 
 
 def parse_limit(text: str, burst: int | None = None) -> Limit:
@@ -38,14 +41,12 @@ def parse_limit(text: str, burst: int | None = None) -> Limit:
 
     Without `burst`, the whole count of the text may come at once.
     """
-    count_text, slash, span = text.strip().partition("/")
-    number, unit = span[:-1], span[-1:]
-    digits_only = count_text.isascii() and count_text.isdigit() and (not number or number.isascii())
-    if not slash or unit not in _PARTS or not digits_only or (number and not number.isdigit()):
-        raise ValueError(f"{text!r} is not a limit such as 100/s, 5/m or 1000/h")
-    count, seconds = int(count_text), int(number or 1) * _PARTS[unit]
+    found = _LIMIT.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is not a limit such as 100/s, 5/m or 1000/h")
+    count, seconds = int(found[1]), int(found[2] or 1) * _PARTS[found[3]]
     if count == 0 or seconds == 0:
-        raise ValueError(f"{text!r} would let nothing through; revoke the key instead")
+        raise ValueError(f"{text[:40]!r} would let nothing through; revoke the key instead")
     return Limit(count / seconds, count if burst is None else burst)
 
 
