@@ -63,13 +63,18 @@ def bars(  # one argument for each option
         answer = fetch_json(url, path, parameters, key, _PATIENCE)
         write_table(_HEAD, [_row(bar) for bar in answer["bars"]], frozenset(range(1, len(_HEAD))))
         return
-    if form in _BINARY and output is None and sys.stdout.isatty():
+    if form in _BINARY and output is None and is_terminal():
         raise click.UsageError(f"{form} is not for the screen; name a file with --output")
     body = fetch(url, path, {**parameters, "format": form}, key, _PATIENCE)
     if output is not None:
         output.write_bytes(body)
         return
     sys.stdout.buffer.write(body)
+
+
+def is_terminal() -> bool:
+    """Return whether standard output is a screen."""
+    return sys.stdout.isatty()
 
 
 def _row(bar: dict[str, Any]) -> tuple[str, ...]:

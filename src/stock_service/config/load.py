@@ -26,7 +26,7 @@ KEY_VARIABLES: Final = ("POLYGON_API_KEY", "MASSIVE_API_KEY")
 _OTHER_VARIABLES: Final = (CONFIG_VARIABLE, CLIENT_URL_VARIABLE, CLIENT_KEY_VARIABLE)
 _BY_NAME: Final = {field.name: field for field in FIELDS}
 _BY_VARIABLE: Final = {field.variable: field for field in FIELDS}
-_KUBERNETES: Final = re.compile(r"STOCKS_(?!.*__).*(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)\Z", re.ASCII)
+_KUBERNETES: Final = re.compile(r"STOCKS_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)\Z", re.ASCII)
 _DEFAULT: Final = "default"
 
 

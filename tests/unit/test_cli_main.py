@@ -1,0 +1,44 @@
+"""`stock-service` as a whole: help starts nothing, and every command named in the table exists."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from stock_service import __version__
+from stock_service.cli.main import COMMANDS, main
+
+
+def test_help_lists_every_command_and_imports_none_of_them() -> None:
+    code = (
+        "import sys\n"
+        "from stock_service.cli.main import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        "print(*sorted(n for n in sys.modules if n.startswith('stock_service') or n in ('aiohttp', 'uvicorn')))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert shown[-1] == "stock_service stock_service.cli stock_service.cli.main"
+    assert [line.split()[0] for line in shown if line.strip() and line.split()[0] in COMMANDS] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_explains_itself(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.name == name
+    shown = CliRunner().invoke(main, [name, "--help"])
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith(f"Usage: main {name}")
+
+
+def test_the_version_is_the_packages_own() -> None:
+    assert CliRunner().invoke(main, ["--version"]).stdout == f"stock-service, version {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["config", "--nonsense"], ["quote"]])
+def test_a_wrong_call_ends_with_2(words: list[str]) -> None:
+    assert CliRunner().invoke(main, words).exit_code == 2
