@@ -80,12 +80,15 @@ class GuardedConnection(HttpToolsProtocol):
         self.proceed()
 
     def shutdown(self) -> None:
+        self.leave(self.limits.linger_for)
+
+    def leave(self, linger_for: float) -> None:
         """Finish what is under way; one that looks idle gets a moment, since a request may be in its socket."""
         self.settle()
         if self.waiting:
             self.cycle.keep_alive = False
         else:
-            self.loop.call_later(self.limits.linger_for, self._close_if_idle)
+            self.loop.call_later(linger_for, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if not self.waiting and not self.transport.is_closing():
@@ -97,11 +100,6 @@ class GuardedConnection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing has been begun."""
-        return self.phase is Phase.HEAD and not self.rest and not self.waiting
-
     def held(self) -> bool:
         """Whether bytes already here must wait, so that reading more would only fill the memory."""
         if self.phase is Phase.OVER:
@@ -110,7 +108,14 @@ class GuardedConnection(HttpToolsProtocol):
 
     def settle(self) -> None:
         """Work out whether the next bytes may be answered as a hit."""
-        self.free = self.idle and not self.flow.write_paused and not self.drain.started
+        cycle: RequestResponseCycle | None = self.cycle
+        self.free = (
+            self.phase is Phase.HEAD
+            and not self.rest
+            and (cycle is None or cycle.response_complete)
+            and not self.flow.write_paused
+            and not self.drain.started
+        )
 
     # --- deadlines ---
 

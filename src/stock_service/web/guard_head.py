@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stock_service.web.guard_faults import Fault
 from stock_service.web.origin import valid_host
@@ -19,6 +20,7 @@ _LINE_BEGUN = re.compile(
 )
 _LINE_EXTRA_BYTES = 40  # the longest method, two spaces and the version
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(?:[/?#]|\Z)", re.IGNORECASE)
+_WEIGHTY = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
 _LENGTH = re.compile(rb"[0-9]{1,18}\Z")
 
 HeaderFields = list[tuple[bytes, bytes]]
@@ -38,6 +40,10 @@ class Framing:
     """How the body of a message is delimited: `length` bytes, or in chunks when that is None."""
 
     length: int | None
+
+
+_BODILESS = Framing(0)
+_valid_host = lru_cache(maxsize=256)(valid_host)  # clients name one host over and over
 
 
 def judge_line(line: bytes, limits: HeadLimits) -> Fault | None:
@@ -82,22 +88,25 @@ def judge_fields(method: bytes, version: str, fields: HeaderFields) -> Fault | F
     """Return what is wrong with the header fields (names in lower case), or how the body is framed."""
     if method == b"CONNECT":
         return Fault.METHOD
-    hosts = [value for name, value in fields if name == b"host"]
-    if len(hosts) > 1 or (not hosts and version != "1.0") or not all(map(valid_host, hosts)):
+    weighty = [field for field in fields if field[0] in _WEIGHTY]
+    hosts = [value for name, value in weighty if name == b"host"]
+    if len(hosts) > 1 or (not hosts and version != "1.0") or not all(map(_valid_host, hosts)):
         return Fault.BAD_HOST
-    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in fields):
+    if len(weighty) == len(hosts):
+        return _BODILESS
+    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in weighty):
         return Fault.EXPECTATION
-    return _judge_framing(version, fields)
+    return _judge_framing(version, weighty)
 
 
-def _judge_framing(version: str, fields: HeaderFields) -> Fault | Framing:
-    lengths = [value for name, value in fields if name == b"content-length"]
-    codings = [value for name, value in fields if name == b"transfer-encoding"]
+def _judge_framing(version: str, weighty: HeaderFields) -> Fault | Framing:
+    lengths = [value for name, value in weighty if name == b"content-length"]
+    codings = [value for name, value in weighty if name == b"transfer-encoding"]
     if codings:
         exact = len(codings) == 1 and codings[0].lower() == b"chunked" and version == "1.1" and not lengths
         return Framing(None) if exact else Fault.BAD_FRAMING
     if not lengths:
-        return Framing(0)
+        return _BODILESS
     if len(lengths) > 1 or _LENGTH.match(lengths[0]) is None:
         return Fault.BAD_FRAMING
     return Framing(int(lengths[0]))

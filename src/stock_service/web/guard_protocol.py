@@ -19,7 +19,7 @@ from stock_service.web.guard_deadlines import Phase
 from stock_service.web.guard_faults import Fault
 from stock_service.web.guard_head import Framing, authority_of, judge_begun, judge_fields, judge_line, judge_lines
 
-_HEAD_END = b"\r\n\r\n"
+HEAD_END = b"\r\n\r\n"
 _METHODS_WITHOUT_BODY = (b"GET", b"HEAD")
 
 
@@ -90,8 +90,8 @@ class GuardedProtocol(GuardedConnection):
             self.rest = data = data.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before a request are ignored
             if not data:
                 return False
-        end = data.find(_HEAD_END) + len(_HEAD_END)
-        if end < len(_HEAD_END):
+        end = data.find(HEAD_END) + len(HEAD_END)
+        if end < len(HEAD_END):
             fault = judge_begun(data, self.limits.head)
             if fault is not None:
                 self.refuse(fault)
@@ -150,7 +150,9 @@ class GuardedProtocol(GuardedConnection):
             raise self._fault_in_parser(Fault.MALFORMED)
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         judged = judge_fields(self.parser.get_method(), self.parser.get_http_version(), self.headers)
@@ -178,14 +180,15 @@ class GuardedProtocol(GuardedConnection):
     def start(self) -> None:
         """Hand the request to the ASGI application: with its last byte, or before its body if it has one."""
         self.started = True
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         authority = authority_of(url)
         if authority is not None:
             if not authority:
                 raise self._fault_in_parser(Fault.MALFORMED)
             headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
         super().on_message_begin()  # makes the scope
-        self.url, self.expect_100_continue = url, expects
+        self.url = url
+        self.expect_100_continue = any(name == b"expect" for name, _ in headers)  # judged: there is no other
         self.scope["headers"] = headers
         super().on_headers_complete()
         self.headers = []  # trailers end here: the application has its own list

@@ -6,10 +6,11 @@ kept to within a second.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from stock_service.base.clock import Clock
+from stock_service.base.events import Faulted, Observer
 
 SWEEP_EVERY = 1.0
 
@@ -23,11 +24,12 @@ class Sweepable(Protocol):
 
 
 class Sweeper:
-    """Sweeps `connections` until it is cancelled."""
+    """Sweeps until it is cancelled. `connections` returns a copy: sweeping changes the set of open ones."""
 
-    def __init__(self, connections: Collection[Sweepable], clock: Clock) -> None:
+    def __init__(self, connections: Callable[[], Collection[Sweepable]], clock: Clock, observer: Observer) -> None:
         self._connections = connections
         self._clock = clock
+        self._observer = observer
 
     async def run(self) -> None:
         """Sweep once a second, forever."""
@@ -38,5 +40,8 @@ class Sweeper:
     def sweep(self) -> None:
         """Judge every connection now."""
         now = self._clock.monotonic()
-        for connection in tuple(self._connections):
-            connection.sweep(now)
+        for connection in self._connections():
+            try:
+                connection.sweep(now)
+            except Exception as error:  # noqa: BLE001 - one odd connection must not leave the others unguarded
+                self._observer.notify(Faulted("sweep", error))

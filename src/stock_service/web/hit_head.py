@@ -2,35 +2,36 @@
 
 The list is positive in effect: a request is read here only if nothing in its head could make the ASGI path answer
 differently from a plain hit. Where a field is understood, it is understood by the very functions the ASGI path uses.
-Pure; holds for one client connection (scheme, peer) and is remembered only there.
+Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
+from functools import lru_cache
 
 from stock_service.access.gate import credential_of
-from stock_service.base.errors import BadRequest
 from stock_service.web.conditional import accepts_gzip
 
 FIELDS_MAX = 32
-_CODINGS_MAX = 256
+_REMEMBERED = 256
+_REMEMBERED_CREDENTIALS = 4_096
 
 # Any of these may change the answer, its framing or the connection: the ASGI path decides.
-_SLOW = frozenset(
-    {
-        b"cache-control",
-        b"content-length",
-        b"expect",
-        b"if-range",
-        b"origin",
-        b"range",
-        b"transfer-encoding",
-        b"upgrade",
-        b"x-request-id",
-    }
+_SLOW = (
+    b"cache-control",
+    b"content-length",
+    b"expect",
+    b"if-range",
+    b"origin",
+    b"range",
+    b"transfer-encoding",
+    b"upgrade",
 )
-_READ_ONCE = frozenset({b"accept", b"accept-encoding", b"authorization", b"host", b"if-none-match"})
+_READ = (b"accept", b"accept-encoding", b"authorization", b"connection", b"if-none-match", b"x-request-id")
+_WEIGHTY = frozenset((*_SLOW, *_READ))
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 
 HeaderFields = list[tuple[bytes, bytes]]
 OriginOf = Callable[[tuple[tuple[bytes, bytes], ...]], bytes]
@@ -39,71 +40,53 @@ OriginOf = Callable[[tuple[tuple[bytes, bytes], ...]], bytes]
 class Head:
     """The meaning of one block of header fields."""
 
-    __slots__ = ("_fields", "_origin", "_origin_of", "credential", "etags", "packed")
+    __slots__ = ("_fields", "_origin", "credential", "etags", "packed", "request_id")
 
     def __init__(self, fields: HeaderFields, credential: str | None, packed: bool, etags: bytes | None) -> None:
-        self._fields = tuple(fields)
+        self._fields = fields
         self._origin: bytes | None = None
         self.credential = credential
         self.packed = packed
         self.etags = etags
+        self.request_id: bytes | None = None
 
     def origin(self, origin_of: OriginOf) -> bytes:
         """Return the origin the client used, asking `origin_of` once."""
         if self._origin is None:
-            self._origin = origin_of(self._fields)
+            self._origin = origin_of(tuple(self._fields))
         return self._origin
 
 
-class HeadReader:
-    """Reads header fields, remembering what each `Accept-Encoding` and `Accept` in use means."""
-
-    def __init__(self) -> None:
-        self._packed: dict[bytes, bool] = {b"": accepts_gzip(b"")}
-        self._plain: dict[bytes, bool] = {}
-
-    def read(self, fields: HeaderFields) -> Head | None:
-        """Return what `fields` (names in lower case) mean, or None when the ASGI path must answer."""
-        if len(fields) > FIELDS_MAX:
+def read_head(fields: HeaderFields) -> Head | None:
+    """Return what `fields` (names in lower case) mean, or None when the ASGI path must answer."""
+    weighty = dict(each := [field for field in fields if field[0] in _WEIGHTY])
+    if len(weighty) != len(each) or len(fields) > FIELDS_MAX:
+        return None  # something is there twice
+    take = weighty.pop
+    credential = _credential(take(b"authorization", b""))
+    packed = _takes_gzip(take(b"accept-encoding", b""))
+    etags = take(b"if-none-match", None)
+    request_id = take(b"x-request-id", None)
+    usual = _takes_json(take(b"accept", b"")) and take(b"connection", b"keep-alive").lower() == b"keep-alive"
+    if weighty or not usual:
+        return None
+    head = Head(fields, credential, packed, etags)
+    if request_id is not None:
+        if _REQUEST_ID.match(request_id) is None:
             return None
-        known: dict[bytes, bytes] = {}
-        for name, value in fields:
-            if name in _SLOW:
-                return None
-            if name in _READ_ONCE:
-                if name in known:
-                    return None
-                known[name] = value
-            elif name == b"connection" and value.lower() != b"keep-alive":
-                return None
-        if not self._takes_json(known.get(b"accept")):
-            return None
-        try:
-            credential = credential_of(self._bearer(known), b"")
-        except BadRequest:
-            return None
-        packed = self._takes_gzip(known.get(b"accept-encoding", b""))
-        return Head(fields, credential, packed, known.get(b"if-none-match"))
+        head.request_id = request_id
+    return head
 
-    def _bearer(self, known: dict[bytes, bytes]) -> Iterable[tuple[bytes, bytes]]:
-        value = known.get(b"authorization")
-        return () if value is None else ((b"authorization", value),)
 
-    def _takes_gzip(self, value: bytes) -> bool:
-        packed = self._packed.get(value)
-        if packed is None:
-            packed = accepts_gzip(value)
-            if len(self._packed) < _CODINGS_MAX:
-                self._packed[value] = packed
-        return packed
+@lru_cache(maxsize=_REMEMBERED_CREDENTIALS)
+def _credential(authorization: bytes) -> str | None:
+    return credential_of(((b"authorization", authorization),), b"")
 
-    def _takes_json(self, value: bytes | None) -> bool:
-        """Return whether `Accept` leaves it at the vendor's JSON; CSV is another question (`vendor.request`)."""
-        if value is None:
-            return True
-        plain = self._plain.get(value)
-        if plain is None:
-            plain = b"csv" not in value.lower()
-            if len(self._plain) < _CODINGS_MAX:
-                self._plain[value] = plain
-        return plain
+
+_takes_gzip = lru_cache(maxsize=_REMEMBERED)(accepts_gzip)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _takes_json(accept: bytes) -> bool:
+    """Return whether `Accept` leaves it at the vendor's JSON; CSV is another question (`vendor.request`)."""
+    return b"csv" not in accept.lower()

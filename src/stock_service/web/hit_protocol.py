@@ -16,18 +16,20 @@ from itertools import count
 from typing import Any, cast
 
 from stock_service.base.clock import Clock
-from stock_service.base.events import Faulted, Observer
+from stock_service.base.events import Observer
 from stock_service.cache.entry import Entry, Variant
 from stock_service.web.conditional import matches_etag
 from stock_service.web.drain import Drain
 from stock_service.web.guard_limits import Limits
-from stock_service.web.guard_protocol import GuardedProtocol
-from stock_service.web.hit_head import Head, HeadReader
+from stock_service.web.guard_protocol import HEAD_END, GuardedProtocol
+from stock_service.web.hit_head import Head, read_head
 from stock_service.web.hit_series import Series
+from stock_service.web.hit_template import Template
 from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import HitClient, Lookup, Target, Trusted
 from stock_service.web.origin import Networks, client_origin
 
+_MISSES_MAX = 8  # lines of one length that differ nevertheless: this client's will never be the same
 RENEW_EVERY = 1.0  # how often a hit past the fresh time asks for a renewal of one entry
 
 Renew = Callable[[Entry, HitClient], None]
@@ -40,29 +42,40 @@ class HitProtocol(GuardedProtocol):
     names: bytes  # of requests: what comes before their number
     numbers: Iterator[int]
     public_url: str
-    reader: HeadReader
     renew: Renew
     targets: dict[bytes, Target]
     trusted: dict[str | None, Trusted]
     trusted_proxies: Networks
 
-    _block: bytes | None = None  # remembered header lines, and what they mean
+    _block: bytes | None = None  # remembered header lines: the whole block, or a template of it; and their meaning
+    _template: Template | None = None
     _meaning: Head | None = None
     _sighted: bytes = b""  # the header lines of the message before: only what comes twice is remembered
+    _misses: int = 0
     _line: bytes = b""
     _lines: bytes = b""
 
     def data_received(self, data: bytes) -> None:
         if self.free:
             line, _, block = data.partition(b"\r\n")
-            if block == self._block and self._answer_known(line):
+            if block == self._block or (self._template is not None and self._fits(block)):
+                target = self.targets.get(line)
+                if target is not None and self._answer(target, self._meaning, self.monotonic()):
+                    return
+            if block.find(HEAD_END) + len(HEAD_END) == len(block) > len(HEAD_END):
+                self._parse(data, line, block)
+                self.settle()
                 return
         self.receive(data)
 
     def begin(self, head: bytes, line: bytes, block: bytes) -> None:
         """Answer one whole head from memory, or give it to the parser."""
-        if block == self._block and not self.drain.started and self._answer_known(line):
-            return
+        known = block == self._block or (self._template is not None and self._fits(block))
+        target = self.targets.get(line) if known and not self.drain.started else None
+        if target is None or not self._answer(target, self._meaning, self.monotonic()):
+            self._parse(head, line, block)
+
+    def _parse(self, head: bytes, line: bytes, block: bytes) -> None:
         self._line, self._lines = line, block
         super().begin(head, line, block)
 
@@ -71,42 +84,48 @@ class HitProtocol(GuardedProtocol):
         if not self.ended or self.drain.started or not self._answer_parsed():
             super().start()
 
-    def _answer_known(self, line: bytes) -> bool:
-        target = self.targets.get(line)
-        if target is None or self._meaning is None:
+    def _fits(self, block: bytes) -> bool:
+        template, meaning = self._template, self._meaning
+        if template is None or meaning is None or not template.fits(block):
             return False
-        return self._try_answer(target, self._meaning)
+        if template.request_id is not None:
+            meaning.request_id = block[template.request_id]
+        return True
 
     def _answer_parsed(self) -> bool:
         target = self.targets.get(self._line)
         if target is None:
             return False
-        meaning = self.reader.read(self.headers)
+        meaning = read_head(self.headers)
         if meaning is None:
             return False
-        if self._lines == self._sighted:
-            self._block, self._meaning = self._lines, meaning
-        self._sighted = self._lines
-        if not self._try_answer(target, meaning):
+        self._remember(meaning)
+        if not self._answer(target, meaning, self.monotonic()):
             return False
         self.started = True
         self.idle_for = self.limits.keep_alive_for
         return True
 
-    def _try_answer(self, target: Target, head: Head) -> bool:
-        try:
-            return self._answer(target, head, self.monotonic())
-        except Exception as error:  # noqa: BLE001 - a fault here costs speed, not the answer: nothing has been sent yet
-            self.observer.notify(Faulted("hit", error))
-            return False
+    def _remember(self, meaning: Head) -> None:
+        """Remember the header lines of a whole message, if the one before had the same."""
+        lines, before = self._lines, self._sighted
+        self._sighted = lines
+        if len(lines) != len(before) or (self._misses >= _MISSES_MAX and lines != before):
+            return
+        template = Template(lines)
+        if template.fits(before):
+            self._meaning = meaning
+            self._block, self._template = (None, template) if template else (lines, None)
+        else:
+            self._misses += 1
 
-    def _answer(self, target: Target, head: Head, now: float) -> bool:
+    def _answer(self, target: Target, head: Head | None, now: float) -> bool:
         """Answer from the entry `target` leads to, and count it; False, and nothing done, if that is not simple."""
         entry = target.entry
-        if entry is None or now >= entry.soft_until:
+        if entry is None or head is None or now >= entry.soft_until:
             return False
         trusted = self.trusted.get(head.credential if target.credential is None else target.credential)
-        if trusted is None or now >= trusted.until or not (head.credential is None or target.credential is None):
+        if trusted is None or now >= trusted.until or not (target.credential is None or head.credential is None):
             return False
         if entry.links:
             variant = entry.ready_variant(head.origin(self._origin_of), head.packed)
@@ -120,27 +139,29 @@ class HitProtocol(GuardedProtocol):
         client.requests += 1
         entry.hits += 1
         self.since = now
-        own_lines = b"%bx-request-id: %b%x\r\n\r\n" % (client.limit_lines(now), self.names, next(self.numbers))
-        self._send(target, variant, entry, head.etags, own_lines, now)
-        target.series.observe(self.monotonic() - now)
+        own_lines = b"%bx-request-id: %b\r\n\r\n" % (
+            client.limit_lines(now),
+            head.request_id or b"%b%x" % (self.names, next(self.numbers)),
+        )
+        series = target.series
+        if head.etags is not None and self._matches(head.etags, variant, entry, now):
+            series.not_modified += 1
+            self.transport.write(variant.not_modified + own_lines)
+        else:
+            if now >= variant.ok_until:
+                variant.render_ok(entry, now, self.date.value())
+            series.answered += 1
+            body = b"" if target.head_only else variant.body
+            self.transport.writelines((variant.ok + own_lines, body))
+        series.observe(self.monotonic() - now)
         return True
 
-    def _send(
-        self, target: Target, variant: Variant, entry: Entry, etags: bytes | None, own_lines: bytes, now: float
-    ) -> None:
-        if etags is not None and entry.status == 200 and matches_etag(etags, variant.etag):
-            if now >= variant.not_modified_until:
-                variant.render_not_modified(entry, now, self.date.value())
-            target.series.not_modified += 1
-            self.transport.write(variant.not_modified + own_lines)
-            return
-        if now >= variant.ok_until:
-            variant.render_ok(entry, now, self.date.value())
-        target.series.answered += 1
-        if target.head_only:
-            self.transport.write(variant.ok + own_lines)
-        else:
-            self.transport.writelines((variant.ok + own_lines, variant.body))
+    def _matches(self, etags: bytes, variant: Variant, entry: Entry, now: float) -> bool:
+        if entry.status != 200 or not matches_etag(etags, variant.etag):
+            return False
+        if now >= variant.not_modified_until:
+            variant.render_not_modified(entry, now, self.date.value())
+        return True
 
     def _serve_stale(self, entry: Entry, client: HitClient, series: Series, now: float) -> None:
         series.stale += 1
@@ -183,7 +204,6 @@ def make_protocol(
         "numbers": count(1),
         "observer": observer,
         "public_url": public_url,
-        "reader": HeadReader(),
         "renew": staticmethod(renew),
         "targets": lookup.targets,
         "trusted": lookup.trusted,

@@ -19,7 +19,7 @@ from stock_service.vendor.request import VendorRequest
 from stock_service.web.exchange import Exchange
 from stock_service.web.hit_series import Series
 
-TRUST_FOR = 5.0  # a revoked key is refused this soon, even if nobody calls `distrust_all`
+TRUST_FOR = 2.0  # with the two seconds between looks at the keys file, a revoked key is refused within five
 TRUSTED_MAX = 10_000
 LINES_MAX = 65_536
 LINE_MAX_BYTES = 512  # longer targets are not worth their memory
