@@ -17,7 +17,7 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """`max_bytes` counts decoded bytes. `max_ratio` is decoded to received bytes, judged beyond the first step."""
+    """`max_bytes` counts decoded bytes. `max_ratio` is decoded to coded bytes, judged beyond the first step."""
 
     max_bytes: int = 10 * 1024 * 1024
     max_ratio: int = 100
@@ -26,7 +26,7 @@ class BodyLimits:
 class BodyCollector:
     """Takes chunks as they arrive; `coding` is the answer's `Content-Encoding`."""
 
-    __slots__ = ("_inflater", "_limits", "_parts", "_received_bytes", "_size_bytes")
+    __slots__ = ("_coded_bytes", "_inflater", "_limits", "_parts", "_size_bytes")
 
     def __init__(self, coding: str, limits: BodyLimits) -> None:
         word = coding.strip().lower()
@@ -35,7 +35,7 @@ class BodyCollector:
         self._inflater = zlib.decompressobj(_GZIP_WBITS) if word.endswith("gzip") else None
         self._limits = limits
         self._parts: list[bytes] = []
-        self._received_bytes = 0
+        self._coded_bytes = 0
         self._size_bytes = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -44,8 +44,8 @@ class BodyCollector:
         Raises:
             ExchangeFailed: too large, too well compressed, or not what the coding says.
         """
-        self._received_bytes += len(chunk)
         if self._inflater is None:
+            self._coded_bytes += len(chunk)
             self._keep(chunk)
             return
         rest, more = chunk, True
@@ -56,8 +56,10 @@ class BodyCollector:
                 part = self._inflater.decompress(rest, _STEP_BYTES)
             except zlib.error:
                 raise ExchangeFailed(Fault.CODING) from None
+            left = self._inflater.unconsumed_tail or self._inflater.unused_data
+            self._coded_bytes += len(rest) - len(left)
             self._keep(part)
-            rest = self._inflater.unconsumed_tail or self._inflater.unused_data
+            rest = left
             # A full step may leave output inside zlib although all input is taken.
             more = len(part) == _STEP_BYTES and not self._inflater.eof
 
@@ -67,7 +69,7 @@ class BodyCollector:
         Raises:
             ExchangeFailed: the coding had not ended.
         """
-        if self._inflater is not None and self._received_bytes and not self._inflater.eof:
+        if self._inflater is not None and self._coded_bytes and not self._inflater.eof:
             raise ExchangeFailed(Fault.LOST_LATE)
         return b"".join(self._parts)
 
@@ -75,6 +77,6 @@ class BodyCollector:
         self._size_bytes += len(part)
         if self._size_bytes > self._limits.max_bytes:
             raise ExchangeFailed(Fault.TOO_LARGE)
-        if self._size_bytes > _STEP_BYTES and self._size_bytes > self._limits.max_ratio * self._received_bytes:
+        if self._size_bytes > _STEP_BYTES and self._size_bytes > self._limits.max_ratio * self._coded_bytes:
             raise ExchangeFailed(Fault.BOMB)
         self._parts.append(part)

@@ -116,7 +116,7 @@ class VendorClient:
         )
         url = URL(self._base + target, encoded=True)
         try:
-            return await self._opened().get(url, headers=headers, timeout=limits)
+            return await self._opened().get(url, headers=headers, timeout=limits, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             fault = _classify_error(error)
         raise ExchangeFailed(fault)  # outside the handler, so that the library's error is not chained

@@ -1,9 +1,9 @@
 """How much of the plan the vendor really grants, learned from its refusals.
 
-Pure. A refusal halves the level for a minute; then it rises by a tenth of the plan every ten seconds, up to just
-below the level that was refused, and beyond that by a tenth every ten minutes. Without the remembered ceiling a
-plan of five calls a minute would be refused on every second rise. Vendor statements may lower, nothing raises
-above the plan.
+Pure. A refusal halves the level for a minute; then it rises by a tenth of the plan every ten seconds, up to one call
+or a tenth below the level that was refused, and beyond that by a tenth every quarter of an hour. Without the
+remembered ceiling a plan of five calls a minute would be refused on every second rise. Vendor statements may lower,
+nothing raises above the plan.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ class LearningSettings:
     lowered_for: float = 60.0
     rise: float = 0.1
     rise_every: float = 10.0
-    probe_every: float = 600.0
-    floor: float = 0.01
+    probe_every: float = 900.0
     pause_max: float = 60.0
 
 
 class Level:
-    """The share of the plan in force, and the pause after a refusal that names none."""
+    """The share of the plan in force, and the pause after a refusal that names none.
 
-    __slots__ = ("_base", "_ceiling", "_first_pause", "_lowered_at", "_refusals", "_settings")
+    `calls` is the smallest window's count: a level that differs by less than one call of it differs in nothing.
+    """
 
-    def __init__(self, settings: LearningSettings, first_pause: float) -> None:
+    __slots__ = ("_base", "_calls", "_ceiling", "_first_pause", "_lowered_at", "_refusals", "_settings")
+
+    def __init__(self, settings: LearningSettings, calls: int, first_pause: float) -> None:
         self._settings = settings
+        self._calls = calls
         self._first_pause = first_pause
         self._base = 1.0
         self._ceiling = 1.0
@@ -55,8 +58,9 @@ class Level:
         """
         if self._lowered_at is None or sent_at > self._lowered_at:
             level = self.at(now)
-            self._ceiling = max(self._settings.floor, level * 0.9)
-            self._base = max(self._settings.floor, level / 2.0)
+            one_less = (int(level * self._calls + 1e-9) - 1) / self._calls
+            self._ceiling = max(1.0 / self._calls, min(level * 0.9, one_less))
+            self._base = max(1.0 / self._calls, level / 2.0)
             self._lowered_at = now
             self._refusals += 1
         doublings = min(max(0, self._refusals - 1), 32)

@@ -31,9 +31,14 @@ class Window:
         if self.calls < 1 or not self.per > 0:
             raise ValueError(f"a window needs at least one call in a positive time: {self.calls} per {self.per}")
 
+    @property
+    def learned(self) -> bool:
+        """Whether the vendor's refusals lower it."""
+        return self.per <= _LEARNED_MAX_FOR
+
     def room(self, level: float, keep: float) -> int:
         """Return how many calls may be in the window at once, when `keep` of it must stay free; at least one."""
-        calls = self.calls if self.per > _LEARNED_MAX_FOR else max(1, int(self.calls * level + 1e-9))
+        calls = max(1, int(self.calls * level + 1e-9)) if self.learned else self.calls
         return max(1, math.ceil(calls * (1.0 - keep) - 1e-9))
 
 
@@ -115,7 +120,8 @@ class Pacer:
         self._tokens = 0
         self._held_until = -math.inf
         # A refusal that names no time: wait as long as the plan takes to free one call, at least a second.
-        self._level = Level(settings.learning, max(1.0, 1.0 / settings.rate))
+        fewest = min((window.calls for window in settings.windows if window.learned), default=1)
+        self._level = Level(settings.learning, fewest, max(1.0, 1.0 / settings.rate))
 
     def reserve(self, keep: float, now: float, latest: float) -> Slot | NoRoom:
         """Plan a call behind those already planned.

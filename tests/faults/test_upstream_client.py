@@ -1,0 +1,300 @@
+"""The client against a vendor of raw sockets: every fault of the matrix that one exchange can meet."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import socket
+import time
+import traceback
+
+import pytest
+
+from stock_service.base.clock import SystemClock
+from stock_service.upstream.body import BodyLimits
+from stock_service.upstream.client import ClientSettings, Exchange, VendorClient
+from stock_service.upstream.outcome import ExchangeFailed, Fault
+from tests.support.raw_vendor import RawVendor, Talk, answering, bomb, good, hang, raw_vendor, sending
+
+KEY = "sk-vendor-0123456789"
+OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+LIMITS = BodyLimits(max_bytes=1024 * 1024)
+
+
+def make_client(url: str, **changes: float) -> VendorClient:
+    times = {"connect_for": 0.3, "first_byte_for": 0.3, "between_bytes_for": 0.2, "attempt_for": 0.6, **changes}
+    settings = ClientSettings(url=url, body=LIMITS, **times)  # type: ignore[arg-type]
+    return VendorClient(settings, KEY, SystemClock())
+
+
+async def ask(vendor: RawVendor | str, target: str = "/v2/x?a=1", **changes: float) -> Exchange:
+    client = make_client(vendor if isinstance(vendor, str) else vendor.url, **changes)
+    try:
+        return await client.exchange(target, accept="application/json", within=5.0)
+    finally:
+        await client.aclose()
+
+
+async def fault_of(vendor: RawVendor | str, **changes: float) -> Fault:
+    with pytest.raises(ExchangeFailed) as caught:
+        await ask(vendor, **changes)
+    return caught.value.fault
+
+
+def refusing_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_an_answer_comes_whole_with_the_listed_headers_only():
+    script = answering(
+        b'{"a":1}', X_Request_Id="req-1", Retry_After="7", X_RateLimit_Remaining="0", X_RateLimit_Reset="9"
+    )
+    async with raw_vendor(script) as vendor:
+        exchange = await ask(vendor)
+    assert exchange == Exchange(200, "application/json", b'{"a":1}', "req-1", 7.0, 9.0)
+
+
+async def test_the_request_carries_our_key_the_target_as_given_and_no_cookie():
+    async with raw_vendor(answering(Set_Cookie="a=b; Path=/")) as vendor:
+        client = make_client(vendor.url)
+        edge = {"X-Massive-Edge-ID": "user-7", "Authorization": "Bearer stolen", "Cookie": "c=d"}
+        for _ in range(2):
+            await client.exchange("/v2/x/O:SPY%2F1?b=%3A&a=1", accept="text/csv", within=5.0, edge=edge)
+        await client.aclose()
+    line, *lines = vendor.heads[1].decode().rstrip("\r\n").split("\r\n")
+    assert line == "GET /v2/x/O:SPY%2F1?b=%3A&a=1 HTTP/1.1"
+    assert sorted(lines) == sorted(
+        [
+            f"Host: 127.0.0.1:{vendor.port}",
+            "Accept-Encoding: gzip",
+            "User-Agent: stock-service",
+            f"Authorization: Bearer {KEY}",
+            "Accept: text/csv",
+            "X-Massive-Edge-ID: user-7",
+        ]
+    )
+    assert vendor.connections == 1
+
+
+@pytest.mark.parametrize("target", ["", "v2/x", "@evil.test/", "/a b", "/a\r\nX: y", "/é", "http://evil.test/"])
+async def test_a_target_that_is_not_a_path_never_leaves(target: str):
+    async with raw_vendor(good) as vendor:
+        with pytest.raises(ValueError, match="target"):
+            await ask(vendor, target)
+    assert vendor.connections == 0
+
+
+async def test_gzip_is_decoded():
+    async with raw_vendor(answering(gzip.compress(b'{"n":12}'), Content_Encoding="gzip")) as vendor:
+        assert (await ask(vendor)).body == b'{"n":12}'
+
+
+async def test_an_odd_request_id_is_dropped():
+    async with raw_vendor(answering(X_Request_Id="<script>")) as vendor:
+        assert (await ask(vendor)).request_id == ""
+
+
+async def test_a_refused_connection_is_unreachable_at_once():
+    began = time.monotonic()
+    assert await fault_of(f"http://127.0.0.1:{refusing_port()}") is Fault.UNREACHABLE
+    assert time.monotonic() - began < 0.3
+
+
+async def test_a_name_that_does_not_exist_is_unreachable():
+    assert await fault_of("http://vendor.invalid", connect_for=5.0, attempt_for=5.0) is Fault.UNREACHABLE
+
+
+async def test_a_full_backlog_is_a_connect_timeout():
+    """Like a firewall that drops: the handshake never ends."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    port = listener.getsockname()[1]
+    plugs = []
+    for _ in range(4):
+        plug = socket.socket()
+        plug.setblocking(False)
+        plug.connect_ex(("127.0.0.1", port))
+        plugs.append(plug)
+    await asyncio.sleep(0.05)
+    try:
+        assert await fault_of(f"http://127.0.0.1:{port}") is Fault.CONNECT_TIMEOUT
+    finally:
+        for plug in (*plugs, listener):
+            plug.close()
+
+
+async def test_silence_ends_with_the_first_byte_limit():
+    async with raw_vendor(hang) as vendor:
+        began = time.monotonic()
+        assert await fault_of(vendor) is Fault.TIMEOUT
+        assert 0.25 < time.monotonic() - began < 0.55
+
+
+async def test_silence_inside_the_body_ends_with_the_limit_between_bytes():
+    async with raw_vendor(sending(OK_HEAD + b"Content-Length: 9\r\n\r\n{", then="hang")) as vendor:
+        began = time.monotonic()
+        assert await fault_of(vendor, attempt_for=5.0) is Fault.TIMEOUT
+        assert 0.15 < time.monotonic() - began < 0.4
+
+
+@pytest.mark.parametrize("where", ["head", "body"])
+async def test_a_drip_that_keeps_every_other_limit_ends_with_the_attempt(where: str):
+    async def drip(talk: Talk) -> None:
+        await talk.send(b"HTTP/1.1 200 OK\r\nX-Slow: " if where == "head" else OK_HEAD + b"Content-Length: 999\r\n\r\n")
+        while True:
+            await asyncio.sleep(0.05)
+            await talk.send(b"1")
+
+    async with raw_vendor(drip) as vendor:
+        began = time.monotonic()
+        assert await fault_of(vendor) is Fault.TIMEOUT
+        assert 0.5 < time.monotonic() - began < 0.9
+
+
+async def test_the_callers_time_ends_an_exchange_before_the_attempts():
+    async with raw_vendor(hang) as vendor:
+        client = make_client(vendor.url, first_byte_for=5.0, attempt_for=5.0)
+        began = time.monotonic()
+        with pytest.raises(ExchangeFailed) as caught:
+            await client.exchange("/", accept="*/*", within=0.2)
+        await client.aclose()
+    assert caught.value.fault is Fault.TIMEOUT
+    assert time.monotonic() - began < 0.4
+
+
+@pytest.mark.parametrize(
+    ("data", "then", "fault"),
+    [
+        (b"", "close", Fault.LOST_EARLY),
+        (b"", "reset", Fault.LOST_EARLY),
+        (b"HTTP/1.1 200 OK\r\nConte", "close", Fault.LOST_EARLY),
+        (OK_HEAD + b'Content-Length: 99\r\n\r\n{"a"', "close", Fault.LOST_LATE),
+        (OK_HEAD + b'Content-Length: 99\r\n\r\n{"a"', "reset", Fault.LOST_LATE),
+        (OK_HEAD + b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n', "close", Fault.LOST_LATE),
+        (OK_HEAD + b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n', "reset", Fault.LOST_LATE),
+        (OK_HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "hang", Fault.MALFORMED),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "hang", Fault.MALFORMED),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "hang", Fault.MALFORMED),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1024 * 1024 + b"\r\n\r\n", "hang", Fault.MALFORMED),
+        (b"HTTP/1.1 200 OK\r\n" + b"X-A: 1\r\n" * 100_000 + b"\r\n", "hang", Fault.MALFORMED),
+        (b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.MALFORMED),
+        (OK_HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.MALFORMED),
+        (OK_HEAD + b"Content-Length: 1073741824\r\n\r\n", "hang", Fault.TOO_LARGE),
+        (OK_HEAD + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.CODING),
+        (OK_HEAD + b"Content-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.CODING),
+        (OK_HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.CODING),
+    ],
+)
+async def test_a_broken_answer_is_named_and_nothing_of_it_is_returned(data: bytes, then: str, fault: Fault):
+    async with raw_vendor(sending(data, then)) as vendor:
+        assert await fault_of(vendor) is fault
+    assert vendor.requests == 1
+
+
+async def test_an_endless_body_ends_at_the_limit():
+    sent = 0
+
+    async def endless(talk: Talk) -> None:
+        nonlocal sent
+        await talk.send(OK_HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await talk.send(b"10000\r\n" + b" " * 65_536 + b"\r\n")
+            sent += 65_536
+
+    async with raw_vendor(endless) as vendor:
+        assert await fault_of(vendor, attempt_for=5.0) is Fault.TOO_LARGE
+    assert sent < 16 * LIMITS.max_bytes
+
+
+async def test_a_gzip_bomb_costs_less_than_a_tenth_of_a_second_of_processor_time():
+    packed = bomb(256)
+    async with raw_vendor(answering(packed, Content_Encoding="gzip")) as vendor:
+        began = time.process_time()
+        assert await fault_of(vendor, attempt_for=5.0) is Fault.BOMB
+        assert time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "304 Not Modified", "307 Temporary", "308 Permanent"])
+async def test_a_redirect_is_refused_and_our_key_goes_nowhere_else(status: str):
+    async with raw_vendor(good) as elsewhere:
+        async with raw_vendor(answering(b"", status, Location=f"{elsewhere.url}/v2/x")) as vendor:
+            assert await fault_of(vendor) is Fault.REDIRECTED
+    assert (vendor.requests, elsewhere.connections) == (1, 0)
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+async def test_a_stale_connection_is_reported_and_not_asked_again_behind_our_back(ending: str):
+    """aiohttp would send the GET a second time by itself: a call the pacer never saw."""
+
+    async with raw_vendor(good) as vendor:
+        client = make_client(vendor.url)
+        await client.exchange("/", accept="*/*", within=5.0)
+        vendor.script = sending(b"", then=ending)
+        with pytest.raises(ExchangeFailed) as caught:
+            await client.exchange("/", accept="*/*", within=5.0)
+        await client.aclose()
+    assert caught.value.fault is Fault.LOST_EARLY
+    assert (vendor.requests, vendor.connections) == (2, 1)
+
+
+async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch):
+    async with raw_vendor(good) as proxy, raw_vendor(good) as vendor:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        await ask(vendor)
+    assert (proxy.connections, vendor.requests) == (0, 1)
+
+
+async def test_a_proxy_that_is_set_is_used():
+    async with raw_vendor(good) as proxy:
+        settings = ClientSettings(url="http://vendor.invalid", proxy_url=proxy.url)
+        client = VendorClient(settings, KEY, SystemClock())
+        await client.exchange("/v2/x", accept="*/*", within=5.0)
+        await client.aclose()
+    assert proxy.heads[0].startswith(b"GET http://vendor.invalid/v2/x HTTP/1.1\r\n")
+
+
+async def test_the_key_is_in_no_error_representation_or_log(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    scripts = [hang, sending(b""), sending(b"SSH-2.0\r\n\r\n"), sending(OK_HEAD + b"Content-Length: 9\r\n\r\n{")]
+    for script in scripts:
+        async with raw_vendor(script) as vendor:
+            client = make_client(vendor.url)
+            try:
+                await client.exchange("/", accept="*/*", within=5.0)
+            except ExchangeFailed as error:
+                chain = [error, error.__cause__, error.__context__]
+                told = repr(chain) + "".join(traceback.format_exception(error)) + repr(client) + repr(client._settings)
+                assert error.__cause__ is None
+                assert error.__context__ is None
+            else:
+                pytest.fail("the exchange must fail")
+            await client.aclose()
+            assert KEY not in told
+    assert KEY not in caplog.text
+
+
+async def test_connections_are_kept_bounded_and_whole_after_a_cancel_storm():
+    """Cancelling from outside is not our way, but it must not cost the pool anything (M13)."""
+
+    async def slow(talk: Talk) -> None:
+        await asyncio.sleep(0.005)
+        await talk.answer(b'{"status":"OK"}' * 50)
+
+    async with raw_vendor(slow) as vendor:
+        settings = ClientSettings(url=vendor.url, connections=4)
+        client = VendorClient(settings, KEY, SystemClock())
+        for round_ in range(60):
+            tasks = [asyncio.create_task(client.exchange("/", accept="*/*", within=5.0)) for _ in range(4)]
+            await asyncio.sleep(0.0007 * (round_ % 12))
+            for task in tasks[: round_ % 5]:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        probes = await asyncio.gather(*[client.exchange("/", accept="*/*", within=5.0) for _ in range(10)])
+        await client.aclose()
+        assert [probe.status for probe in probes] == [200] * 10
+        assert vendor.most_open <= 8  # the vendor notices a cancelled one only when it answers

@@ -1,0 +1,262 @@
+"""The pacer's rules, one by one, on a clock that is only an argument."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from stock_service.upstream.pacer import Later, NoRoom, Pacer, PacerSettings, Slot, Spent, Window
+
+BASIC = (Window(5, 60.0),)
+
+
+def make_pacer(*windows: Window, guard_for: float = 0.0) -> Pacer:
+    return Pacer(PacerSettings(windows or BASIC, guard_for=guard_for))
+
+
+def planned(pacer: Pacer, now: float, latest: float = math.inf, keep: float = 0.0) -> Slot:
+    slot = pacer.reserve(keep, now, latest)
+    assert isinstance(slot, Slot)
+    return slot
+
+
+def spend(pacer: Pacer, slot: Slot, now: float) -> Spent:
+    spent = pacer.spend(slot, now)
+    assert isinstance(spent, Spent)
+    return spent
+
+
+def send(pacer: Pacer, now: float, keep: float = 0.0) -> Spent:
+    return spend(pacer, planned(pacer, now, now, keep), now)
+
+
+def next_at(pacer: Pacer, now: float, keep: float = 0.0) -> float:
+    answer = pacer.reserve(keep, now, now)
+    assert isinstance(answer, NoRoom)
+    return answer.next_at
+
+
+def test_a_full_window_frees_one_call_when_its_oldest_leaves():
+    pacer = make_pacer()
+    for now in (0.0, 1.0, 2.0, 3.0, 4.0):
+        send(pacer, now)
+    assert next_at(pacer, 5.0) == 60.0
+    send(pacer, 60.0)
+    assert next_at(pacer, 60.0) == 61.0
+
+
+def test_callers_queue_in_order_and_each_learns_its_own_start():
+    pacer = make_pacer()
+    for _ in range(5):
+        send(pacer, 0.0)
+    assert [planned(pacer, 1.0).start_at for _ in range(6)] == [60.0] * 5 + [120.0]
+
+
+def test_no_room_before_latest_plans_nothing_and_tells_the_true_time():
+    pacer = make_pacer()
+    for _ in range(5):
+        send(pacer, 0.0)
+    assert pacer.reserve(0.0, 1.0, 9.0) == NoRoom(60.0)
+    assert pacer.peek(1.0).waiting == 0
+
+
+def test_the_guard_is_added_to_every_window():
+    pacer = make_pacer(Window(1, 1.0), guard_for=0.25)
+    send(pacer, 0.0)
+    assert next_at(pacer, 0.5) == 1.25
+
+
+def test_several_windows_hold_together():
+    pacer = make_pacer(Window(2, 1.0), Window(3, 60.0), Window(4, 86_400.0))
+    times = []
+    now = 0.0
+    for _ in range(5):
+        answer = pacer.reserve(0.0, now, math.inf)
+        assert isinstance(answer, Slot)
+        now = answer.start_at
+        spend(pacer, answer, now)
+        times.append(now)
+    assert times == [0.0, 0.0, 1.0, 60.0, 86_400.0]
+
+
+def test_a_task_that_woke_late_pushes_the_next_window_back():
+    """The plan said 60; the first call really left at 3, so the sixth may not leave before 63."""
+    pacer = make_pacer()
+    slots = [planned(pacer, 0.0) for _ in range(6)]
+    assert slots[5].start_at == 60.0
+    for slot in slots[:5]:
+        spend(pacer, slot, 3.0)
+    assert pacer.spend(slots[5], 60.0) == Later(63.0)
+    assert pacer.spend(slots[5], 63.0) == Spent(63.0)
+
+
+def test_an_overdue_plan_counts_from_now_in_the_forecast():
+    pacer = make_pacer(Window(1, 10.0))
+    planned(pacer, 0.0)
+    assert next_at(pacer, 4.0) == 14.0
+
+
+def test_refunding_a_plan_moves_the_forecast_up():
+    pacer = make_pacer(Window(1, 10.0))
+    send(pacer, 0.0)
+    first = planned(pacer, 0.0)
+    planned(pacer, 0.0)
+    assert next_at(pacer, 0.0) == 30.0
+    pacer.refund(first, 0.0)
+    assert next_at(pacer, 0.0) == 20.0
+
+
+def test_refunding_a_spent_call_frees_its_place_once():
+    pacer = make_pacer(Window(1, 10.0))
+    spent = send(pacer, 0.0)
+    pacer.refund(spent, 0.0)
+    send(pacer, 0.5)
+    assert next_at(pacer, 0.5) == 10.5
+
+
+def test_a_hold_drains_everything_planned_and_new():
+    pacer = make_pacer()
+    waiting = planned(pacer, 0.0)
+    pacer.hold_until(30.0, 0.0)
+    assert pacer.spend(waiting, 1.0) == Later(30.0)
+    assert next_at(pacer, 1.0) == 30.0
+    assert pacer.peek(1.0).remaining == 0
+    assert pacer.peek(1.0).held_until == 30.0
+    assert pacer.spend(waiting, 30.0) == Spent(30.0)
+
+
+def test_an_earlier_hold_does_not_shorten_a_later_one():
+    pacer = make_pacer()
+    pacer.hold_until(30.0, 0.0)
+    pacer.hold_until(10.0, 0.0)
+    assert next_at(pacer, 0.0) == 30.0
+
+
+def test_a_refresh_leaves_a_fifth_free_and_a_backfill_half():
+    pacer = make_pacer(Window(10, 60.0))
+    for _ in range(5):
+        send(pacer, 0.0, keep=0.5)
+    assert next_at(pacer, 0.0, keep=0.5) == 60.0
+    for _ in range(3):
+        send(pacer, 0.0, keep=0.2)
+    assert next_at(pacer, 0.0, keep=0.2) == 60.0
+    for _ in range(2):
+        send(pacer, 0.0)
+    assert next_at(pacer, 0.0) == 60.0
+
+
+def test_background_work_never_queues_whatever_it_says():
+    pacer = make_pacer(Window(1, 10.0))
+    send(pacer, 0.0)
+    assert pacer.reserve(0.2, 1.0, math.inf) == NoRoom(10.0)
+    assert planned(pacer, 1.0).start_at == 10.0
+
+
+def test_background_work_does_not_overtake_a_waiting_caller():
+    pacer = make_pacer(Window(10, 10.0))
+    pacer.hold_until(5.0, 0.0)
+    assert planned(pacer, 0.0).start_at == 5.0
+    assert next_at(pacer, 1.0, keep=0.2) == 5.0
+    assert pacer.peek(1.0).waiting == 1
+
+
+def test_a_plan_of_one_call_still_lets_a_refresh_through():
+    pacer = make_pacer(Window(1, 10.0))
+    send(pacer, 0.0, keep=0.5)
+
+
+def test_a_429_holds_for_its_retry_after_and_halves_the_minute():
+    pacer = make_pacer(Window(10, 60.0), guard_for=0.0)
+    spent = send(pacer, 0.0)
+    assert pacer.limited(0.5, spent.at, 7.0) == 7.0
+    assert next_at(pacer, 0.5) == 7.5
+    for _ in range(4):
+        send(pacer, 8.0)
+    assert next_at(pacer, 8.0) == 60.0
+    assert pacer.peek(8.0).level == 0.5
+
+
+def test_429s_without_retry_after_double_the_pause_and_an_answer_resets_it():
+    pacer = make_pacer(Window(100, 1.0))
+    pauses = []
+    now = 0.0
+    for _ in range(8):
+        now = pacer.peek(now).next_at
+        spent = send(pacer, now)
+        pauses.append(pacer.limited(now + 0.1, spent.at, None))
+        now += 0.1
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    now = pacer.peek(now).next_at
+    pacer.answered(send(pacer, now).at)
+    now = pacer.peek(now + 1.0).next_at
+    assert pacer.limited(now, send(pacer, now).at, None) == 1.0
+
+
+def test_a_slow_plan_waits_as_long_as_it_takes_to_free_one_call():
+    pacer = make_pacer(Window(5, 60.0))
+    assert pacer.limited(0.1, send(pacer, 0.0).at, None) == 12.0
+
+
+def test_one_burst_of_429s_lowers_once():
+    pacer = make_pacer(Window(100, 1.0))
+    burst = [send(pacer, 0.0) for _ in range(10)]
+    pauses = [pacer.limited(0.1 + i / 100, spent.at, None) for i, spent in enumerate(burst)]
+    assert pauses == [1.0] * 10
+    assert pacer.peek(1.0).level == 0.5
+
+
+def test_the_level_rises_after_a_quiet_minute_up_to_below_what_was_refused():
+    pacer = make_pacer(Window(100, 1.0))
+    pacer.limited(0.0, send(pacer, 0.0).at, 1.0)
+    levels = [round(pacer.peek(now).level, 2) for now in (0.0, 59.9, 60.0, 70.0, 80.0, 90.0, 899.0, 900.0)]
+    assert levels == [0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 1.0]
+
+
+def test_a_429_does_not_shrink_the_day():
+    """Half a day's calls spent would forbid the rest of the day."""
+    pacer = make_pacer(Window(2, 1.0), Window(10, 86_400.0))
+    for now in range(6):
+        send(pacer, float(now))
+    pacer.limited(6.0, 5.0, 1.0)
+    assert next_at(pacer, 6.0) == 7.0
+
+
+def test_the_book_is_bounded_by_the_largest_window():
+    pacer = make_pacer(Window(100, 1.0), Window(5_000, 86_400.0))
+    now = 0.0
+    for _ in range(6_000):
+        slot = planned(pacer, now)
+        now = max(now, slot.start_at)
+        spend(pacer, slot, now)
+    assert len(pacer._sent) == 5_000
+    assert now >= 86_400.0
+
+
+def test_what_peek_says_is_what_a_newcomer_gets():
+    pacer = make_pacer()
+    for _ in range(3):
+        send(pacer, 0.0)
+    view = pacer.peek(1.0)
+    assert (view.remaining, view.waiting, view.next_at, view.held_until) == (2, 0, 1.0, None)
+    for _ in range(4):
+        planned(pacer, 1.0)
+    view = pacer.peek(1.0)
+    assert (view.remaining, view.waiting, view.next_at) == (0, 4, 60.0)
+
+
+@pytest.mark.parametrize("window", [(0, 60.0), (5, 0.0), (5, -1.0), (5, math.nan)])
+def test_a_window_without_calls_or_time_is_refused(window: tuple[int, float]):
+    with pytest.raises(ValueError, match="window"):
+        Window(*window)
+
+
+def test_a_plan_without_windows_is_refused():
+    with pytest.raises(ValueError, match="window"):
+        PacerSettings(windows=())
+
+
+def test_the_plan_says_itself_and_its_rate():
+    plan = PacerSettings((Window(5, 61.0), Window(1_000, 86_400.0)))
+    assert plan.text == "5 calls per 61 s and 1000 calls per 86400 s"
+    assert plan.rate == pytest.approx(1_000 / 86_400.0)
