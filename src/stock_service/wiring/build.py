@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from stock_service import __version__
 from stock_service.access.gate import Gate
 from stock_service.access.key_file import KeyFile
-from stock_service.base.clock import Clock, SystemClock
+from stock_service.base.clock import Clock
 from stock_service.base.events import BreakerOverridden, Broadcast, Observer
 from stock_service.cache.entry import Entry
 from stock_service.cache.flight import Flights
@@ -25,7 +25,7 @@ from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.reads.read_path import ReadPath, ReadSettings
 from stock_service.telemetry.counters import Counters
 from stock_service.telemetry.metrics import CacheSize, Exporter, QuotaLevel, Sources
-from stock_service.upstream.breaker import Override
+from stock_service.upstream.breaker import Override, State
 from stock_service.upstream.call import Upstream
 from stock_service.upstream.client import VendorClient
 from stock_service.upstream.pacer import Pacer
@@ -54,13 +54,13 @@ from stock_service.wiring.translate import (
 )
 
 
-def build_service(settings: Settings, log: Observer, clock: Clock | None = None) -> Service:
+def build_service(settings: Settings, log: Observer, log_dropped: Callable[[], int], clock: Clock) -> Service:
     """Return the service these settings describe. Opens nothing; call it on the event loop that will run it.
 
     Raises:
         KeysFaulty: the keys file cannot be used.
     """
-    return _Builder(settings, log, clock or SystemClock()).build()
+    return _Builder(settings, log, log_dropped, clock).build()
 
 
 class _Lever:
@@ -81,9 +81,10 @@ class _Lever:
 class _Builder:
     """The parts while they are put together."""
 
-    def __init__(self, settings: Settings, log: Observer, clock: Clock) -> None:
+    def __init__(self, settings: Settings, log: Observer, log_dropped: Callable[[], int], clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._log_dropped = log_dropped
         self._counters = Counters(closed_sets())
         self._observer = Broadcast(self._counters, log)
         self._date = HttpDate(clock)
@@ -209,11 +210,12 @@ class _Builder:
             quota=self._quota_level,
             clients=self._gate.usage,
             in_progress=lambda: self._app.running,
+            log_dropped=self._log_dropped,
         )
 
     def _breaker_gauges(self) -> Mapping[str, int]:
         classes = self._upstream.breaker_snapshot()["classes"]
-        return {name: int(view["gauge"]) for name, view in classes.items()}
+        return {name: State[view["state"].upper()].value for name, view in classes.items()}
 
     def _quota_level(self) -> QuotaLevel:
         quota = self._upstream.snapshot()["quota"]

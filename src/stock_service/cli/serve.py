@@ -1,0 +1,32 @@
+"""`stock-service serve`: run the gateway until it is told to leave."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from stock_service.cli.first_screen import first_screen
+from stock_service.cli.loading import config_option, load_or_exit
+from stock_service.cli.starting import run_or_exit
+from stock_service.wiring.process import run_gateway
+
+
+@click.command()
+@config_option
+@click.option("--host", help="Address to listen on (server.host).")
+@click.option("--port", type=int, help="Port to listen on (server.port); 0: any free one.")
+def serve(config_path: Path | None, host: str | None, port: int | None) -> None:
+    """Run the service in front of the vendor.
+
+    Needs the vendor key: STOCKS_UPSTREAM__API_KEY, POLYGON_API_KEY or MASSIVE_API_KEY. SIGTERM lets it leave without
+    losing a request; a second signal ends it at once.
+    """
+    loaded = load_or_exit(config_path, {"server.host": host, "server.port": port})
+
+    def announce(address: str, plan: str) -> None:
+        click.echo(first_screen(loaded.settings, address, plan), err=True)
+
+    run_or_exit(run_gateway(loaded, announce))
+    sys.exit(0)

@@ -1,0 +1,25 @@
+"""Runs a server's coroutine on the fast event loop; what stops it from starting is told in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import click
+import uvloop
+
+from stock_service.access.keys import KeysFaulty
+from stock_service.cli.exit_codes import ExitCode
+
+
+def run_or_exit(running: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; exit with `FAULTY` when the address or the keys file cannot be used."""
+    try:
+        uvloop.run(running)
+    except OSError as error:
+        click.echo(f"cannot listen: {error.strerror or error}; choose another --port or --host", err=True)
+        sys.exit(ExitCode.FAULTY)
+    except KeysFaulty as error:
+        click.echo(f"keys file: {error}", err=True)
+        sys.exit(ExitCode.FAULTY)
