@@ -203,6 +203,11 @@ def test_a_lifted_override_and_an_accepted_key_are_seen() -> None:
     assert (seen["stock_service_circuit_breaker_override"], seen["stock_service_credential_latched"]) == (0, 0)
 
 
+def test_a_reset_leaves_the_override_that_is_in_force() -> None:
+    seen = after(events.BreakerOverridden("force_open", "ops"), events.BreakerOverridden("reset", "ops"))
+    assert seen["stock_service_circuit_breaker_override"] == 1
+
+
 def test_every_metric_of_the_table_is_filled_by_somebody() -> None:
     """The table cannot grow a metric that nothing counts."""
     source = Path(counters_file.__file__).read_text()

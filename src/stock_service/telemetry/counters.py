@@ -99,7 +99,7 @@ class Counters:
             events.SlotGranted: lambda event: self._observe(table.QUOTA_SECONDS, event.waited, event.priority),
             events.SlotRefused: lambda event: self._count(table.QUOTA_REFUSED, event.priority),
             events.BreakerMoved: lambda event: self._count(table.BREAKER_MOVES, event.before, event.after),
-            events.BreakerOverridden: lambda event: self._set(table.BREAKER_OVERRIDE, _OVERRIDES.get(event.mode, 0)),
+            events.BreakerOverridden: self._breaker_overridden,
             events.LateResultDropped: lambda _: self._count(table.BREAKER_LATE),
             events.CredentialLatched: lambda _: self._set(table.CREDENTIAL_LATCHED, 1),
             events.CredentialAccepted: lambda _: self._set(table.CREDENTIAL_LATCHED, 0),
@@ -153,6 +153,11 @@ class Counters:
     def _vendor_called(self, event: events.VendorCalled) -> None:
         self._observe(table.VENDOR_SECONDS, event.seconds, event.group, event.outcome)
         self._set(table.REACHABLE, 0 if event.status is None else 1)
+
+    def _breaker_overridden(self, event: events.BreakerOverridden) -> None:
+        mode = _OVERRIDES.get(event.mode)
+        if mode is not None:  # a reset is announced too, and leaves an override as it is
+            self._set(table.BREAKER_OVERRIDE, mode)
 
     def _loop_stalled(self, event: events.LoopStalled) -> None:
         self._count(table.STALLS)
