@@ -14,7 +14,7 @@ from enum import Enum
 from stock_service.base.reply import Reply
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.lifetimes import DAY, HOUR, LATE_DAY_FOR, MINUTE, PAST_STALE_ERROR_FOR, TABLE, Cut, Line, Row
-from stock_service.cache.rows import row_name
+from stock_service.cache.rows import bars_row, row_name
 from stock_service.cache.subject import Subject, bar_seconds, subject_of
 from stock_service.market.calendar import Calendar
 from stock_service.market.hours import NEW_YORK, instant
@@ -78,11 +78,22 @@ class Policy:
         subject = subject_of(request, self._calendar)
         row = TABLE[row_name(request, wall, self._calendar)]
         if request.endpoint.group in _EMPTIABLE and _is_empty(reply):
-            return Lifetime(self._empty_for(row, request, subject, wall))
+            return Lifetime(self._empty_for(row, bar_for(request), subject, wall))
         if self._is_past(row, subject, wall):
             return self._past(row, subject, wall)
-        fresh = self._fresh_for(row, request, subject, wall)
+        fresh = self._fresh_for(row, bar_for(request), subject, wall)
         return Lifetime(fresh, row.stale_while_for, row.stale_error_for)
+
+    def judge_bars(
+        self, subject: Subject, multiplier: int, timespan: str, wall: float, *, nothing: bool = False
+    ) -> Lifetime:
+        """Return how long bars of that size may be served as all there is of `subject`; `nothing`: there are none."""
+        row, size = TABLE[bars_row(timespan)], bar_seconds(str(multiplier), timespan)
+        if nothing:
+            return Lifetime(self._empty_for(row, size, subject, wall))
+        if self._is_past(row, subject, wall):
+            return self._past(row, subject, wall)
+        return Lifetime(self._fresh_for(row, size, subject, wall), row.stale_while_for, row.stale_error_for)
 
     def _judge_bad(self, request: VendorRequest, reply: Reply) -> Lifetime | None:
         if reply.status == 404:
@@ -126,12 +137,10 @@ class Policy:
             history_for = recheck_at - wall if wall < recheck_at else history_for
         return Lifetime(history_for, row.past_for, PAST_STALE_ERROR_FOR)
 
-    def _fresh_for(self, row: Row, request: VendorRequest, subject: Subject, wall: float) -> float:
+    def _fresh_for(self, row: Row, size: float, subject: Subject, wall: float) -> float:
         seen = self._seen(wall)
         fresh = row.open_for[self._settings.entitlement.value]
-        if request.endpoint.group is Group.BARS:
-            size = bar_seconds(request.path_params["multiplier"], request.path_params["timespan"])
-            fresh = max(fresh, min(size, MINUTE))
+        fresh = max(fresh, min(size, MINUTE))
         if not self._is_moving(row, subject, seen):
             fresh = row.closed_for
             if self._settings.entitlement is Entitlement.END_OF_DAY and Cut.SETTLING in row.cuts:
@@ -182,7 +191,7 @@ class Policy:
 
     # --- answers without content --------------------------------------------------------------------------
 
-    def _empty_for(self, row: Row, request: VendorRequest, subject: Subject, wall: float) -> float:
+    def _empty_for(self, row: Row, size: float, subject: Subject, wall: float) -> float:
         """Return how long "nothing there" is believed: the longer ago the time asked about, the longer."""
         if self._is_closed_day(subject):
             return _CLOSED_DAY_FOR
@@ -191,7 +200,7 @@ class Policy:
         last = subject.last_day(self._calendar)
         today = self._calendar.day_of(subject.market, wall)
         if last is None or last >= today:
-            return min(MINUTE, self._fresh_for(row, request, subject, wall))
+            return min(MINUTE, self._fresh_for(row, size, subject, wall))
         if not self._is_settled(subject, wall):
             return 15 * MINUTE
         return 6 * HOUR if last >= today - timedelta(days=7) else DAY
@@ -211,6 +220,13 @@ class Policy:
                 return _CLOSED_DAY_FOR
             return min(MINUTE, self._settings.unknown_for)
         return self._settings.unknown_for
+
+
+def bar_for(request: VendorRequest) -> float:
+    """Return the length in seconds of the bars asked for; 0 when the question is not about bars of a known size."""
+    if request.endpoint.group is not Group.BARS:
+        return 0.0
+    return bar_seconds(request.path_params["multiplier"], request.path_params["timespan"])
 
 
 def confirms_empty(kept_results: int, new_results: int, kept_is_doubted: bool) -> bool:

@@ -15,9 +15,9 @@ from stock_service.vendor.request import VendorRequest
 _ROLL_FROM, _ROLL_UNTIL = time(20), time(4, 30)
 
 
-def _variant_bars(request: VendorRequest) -> str:
-    timespan = request.path_params["timespan"]
-    return timespan if timespan in ("second", "minute", "hour") else "day"
+def bars_row(timespan: str) -> str:
+    """Return the name of the row for bars of `timespan`."""
+    return f"bars/{timespan if timespan in ('second', 'minute', 'hour') else 'day'}"
 
 
 def _variant_indicator(request: VendorRequest) -> str:
@@ -30,7 +30,7 @@ def _variant_by_name(names: Mapping[str, str]) -> Callable[[VendorRequest], str]
 
 
 _VARIANTS: Mapping[Group, Callable[[VendorRequest], str]] = {
-    Group.BARS: _variant_bars,
+    Group.BARS: lambda request: bars_row(request.path_params["timespan"]).removeprefix("bars/"),
     Group.INDICATOR: _variant_indicator,
     Group.SNAP_STK: _variant_by_name({"snapshot_stocks": "list", "snapshot_stocks_movers": "list"}),
     Group.SNAP_CC: _variant_by_name(

@@ -1,0 +1,137 @@
+"""All series, bounded in bytes: the least recently used chunk goes first.
+
+Decides what is given up, never what is fresh. A chunk that goes takes with it the knowledge of its span, so that a
+gap is asked for again and never taken for a time without trades. A series without chunks goes when its turn comes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from stock_service.cache.bar_questions import BarsQuestion, SeriesKey
+from stock_service.cache.chunks import BarsText
+from stock_service.cache.freshness import Lifetime
+from stock_service.cache.ranges import Part, Span
+from stock_service.cache.series import Gaps, Merged, Ready, Series, Slice, Stamp
+
+_FORGOTTEN_MAX = 10_000
+
+
+class SeriesStore:
+    """Bars by ticker, size and adjustment.
+
+    Args:
+        max_bytes: what all chunks and their bookkeeping may weigh together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._series: dict[SeriesKey, Series] = {}
+        self._order: OrderedDict[tuple[SeriesKey, int | None], None] = OrderedDict()
+        self._forgotten: OrderedDict[str, float] = OrderedDict()
+        self.weight_bytes = 0
+        self.evictions = 0
+
+    def __len__(self) -> int:
+        """How many series are kept."""
+        return len(self._series)
+
+    def plan(self, question: BarsQuestion, now: float) -> Ready | Gaps:
+        """Return whether `question` can be answered at `now` (monotonic), and what is to be asked for."""
+        series = self._series.get(question.key)
+        if question.span.start >= question.span.stop:
+            return Ready((), now, now)
+        if series is None:
+            return Gaps((question.span,), None)
+        return series.plan(question.span, question.bars_max, question.descending, now)
+
+    def slice(self, question: BarsQuestion) -> Slice:
+        """Return the bars of a question that is planned `Ready`."""
+        series = self._series.get(question.key)
+        if series is None:
+            return Slice([], 0, None)
+        found = series.slice(question.span, question.bars_max, question.descending)
+        self._order.move_to_end((question.key, None))
+        reach = _reach(question, found)
+        for cell in series.used_cells(reach):
+            self._order.move_to_end((question.key, cell))
+        return found
+
+    def merge(
+        self,
+        key: SeriesKey,
+        answered: Span,
+        page: BarsText,
+        parts: Sequence[tuple[Span, Lifetime]],
+        fetched_at: float,
+        now: float,
+    ) -> Merged:
+        """Take over a page of the vendor as all there is of `answered`.
+
+        `parts` are the lifetimes of all of `answered` in order (`bar_lifetimes.judge_parts`). `fetched_at` is when
+        its fetch began; a page fetched before the ticker was last forgotten is not taken.
+        """
+        if fetched_at <= self._forgotten.get(key.ticker, float("-inf")) or answered.start >= answered.stop:
+            return Merged.OLDER
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = Series(key.size)
+            self._order[key, None] = None
+            self.weight_bytes += series.weight_bytes
+        before = series.weight_bytes
+        stamps = [Part(span.start, span.stop, Stamp.of(fetched_at, lifetime, now)) for span, lifetime in parts]
+        merged = series.merge(answered, page, stamps, now)
+        self.weight_bytes += series.weight_bytes - before
+        self._order.move_to_end((key, None))
+        self._settle_order(key, series, answered)
+        self._evict()
+        return merged
+
+    def forget_ticker(self, ticker: str, now: float, *, adjusted_only: bool = False) -> int:
+        """Give up the series of a ticker (a changed split list makes all its adjusted bars wrong at once).
+
+        Fetches that began before `now` are not taken over any more. Returns how many series went.
+        """
+        gone = [key for key in self._series if key.ticker == ticker and (key.adjusted or not adjusted_only)]
+        for key in gone:
+            self._drop(key)
+        self._forgotten[ticker] = now
+        while len(self._forgotten) > _FORGOTTEN_MAX:
+            self._forgotten.popitem(last=False)
+        return len(gone)
+
+    def _settle_order(self, key: SeriesKey, series: Series, answered: Span) -> None:
+        for cell in series.used_cells(answered):
+            self._order[key, cell] = None
+            self._order.move_to_end((key, cell))
+
+    def _evict(self) -> None:
+        while self.weight_bytes > self._max_bytes and self._order:
+            (key, cell), _ = self._order.popitem(last=False)
+            series = self._series[key]
+            if cell is not None:
+                before = series.weight_bytes
+                series.forget_cell(cell)
+                self.weight_bytes += series.weight_bytes - before
+                self.evictions += 1
+            elif series.empty or len(self._order) == 0:
+                self._drop(key)
+                self.evictions += 1
+            else:
+                self._order[key, None] = None
+
+    def _drop(self, key: SeriesKey) -> None:
+        series = self._series.pop(key)
+        self.weight_bytes -= series.weight_bytes
+        self._order.pop((key, None), None)
+        for cell in series.cells:
+            self._order.pop((key, cell), None)
+
+
+def _reach(question: BarsQuestion, found: Slice) -> Span:
+    if found.next_at is None:
+        return question.span
+    if question.descending:
+        return Span(found.next_at, question.span.stop)
+    return Span(question.span.start, found.next_at + 1)
