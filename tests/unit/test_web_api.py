@@ -1,0 +1,227 @@
+"""Our own API: quotes, whole bars in every format, averages, markets, and its way of refusing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stock_service.base.reply import Reply
+from stock_service.vendor.request import VendorRequest
+from stock_service.web.api_table import OPERATIONS
+from tests.support.front import Front, make_front
+
+SNAPSHOT = {
+    "status": "OK",
+    "ticker": {
+        "ticker": "AAPL",
+        "day": {"o": 100.0, "h": 103.0, "l": 99.0, "c": 102.0, "v": 1000.5},
+        "prevDay": {"c": 100.0},
+        "lastTrade": {"p": 102.5},
+        "updated": 1_700_000_000_000_000_000,
+    },
+}
+DAY_MS = 86_400_000
+FIRST_MS = 1_704_171_600_000  # 2024-01-02 00:00 in New York
+
+
+def bars(count: int, start: int = 0) -> list[dict[str, Any]]:
+    return [
+        {"t": FIRST_MS + (start + i) * DAY_MS, "o": 1.0, "h": 2.0, "l": 0.5, "c": 1.0 + start + i, "v": 10.5, "n": 3}
+        for i in range(count)
+    ]
+
+
+Answerer = Callable[[VendorRequest], dict[str, Any] | int]
+
+
+@pytest.fixture
+async def front() -> Front:
+    return make_front()
+
+
+def answer_with(front: Front, answerer: Answerer) -> None:
+    """Let the vendor answer by route; an integer is a bare error status."""
+
+    async def fetch(request: VendorRequest, **_: Any) -> Reply:
+        front.desk.vendor.calls.append(request)  # type: ignore[arg-type]
+        given = answerer(request)
+        now = front.desk.clock.monotonic()
+        if isinstance(given, int):
+            return Reply(given, "application/json", b'{"status":"ERROR","error":"no"}', now)
+        return Reply(200, "application/json", msgspec.json.encode(given), now)
+
+    front.desk.vendor.fetch = fetch  # type: ignore[method-assign]
+
+
+async def test_quote_comes_from_the_snapshot(front: Front) -> None:
+    answer_with(front, lambda _: SNAPSHOT)
+    got = await front.browser.get("/api/stocks/aapl")
+    assert got.status == 200
+    quote = got.json()
+    assert (quote["symbol"], quote["price"], quote["change"], quote["change_percent"]) == ("AAPL", 102.5, 2.5, 2.5)
+    assert (quote["open"], quote["high"], quote["low"], quote["volume"]) == (100.0, 103.0, 99.0, 1000.5)
+    assert (quote["source"], quote["as_of"], quote["stale"]) == ("snapshot", "2023-11-14T22:13:20.000Z", False)
+
+
+async def test_plan_without_snapshots_is_answered_from_bars_and_asked_once(front: Front) -> None:
+    answer_with(front, lambda r: 403 if "snapshot" in r.target else {"status": "OK", "results": bars(2)})
+    first = await front.browser.get("/api/stocks/AAPL")
+    await front.browser.get("/api/stocks/MSFT")
+    quote = first.json()
+    assert (quote["price"], quote["previous_close"], quote["source"]) == (2.0, 1.0, "daily-bars")
+    asked = [request.target for request in front.desk.vendor.calls]  # type: ignore[attr-defined]
+    assert sum("snapshot" in target for target in asked) == 1
+
+
+async def test_several_symbols_of_a_market_are_one_call(front: Front) -> None:
+    other = {**SNAPSHOT["ticker"], "ticker": "MSFT"}  # type: ignore[dict-item]
+    answer_with(front, lambda _: {"status": "OK", "tickers": [SNAPSHOT["ticker"], other]})
+    got = (await front.browser.get("/api/stocks?symbols=MSFT,AAPL,NOPE,AAPL")).json()
+    assert [quote["symbol"] for quote in got["quotes"]] == ["MSFT", "AAPL"]
+    assert got["missing"] == ["NOPE"]
+    assert len(front.desk.vendor.calls) == 1
+
+
+async def test_many_symbols_without_snapshots_are_two_calls(front: Front) -> None:
+    rows = [{"T": symbol, **bars(1)[0]} for symbol in ("A", "B", "C", "D")]
+    answer_with(front, lambda r: 403 if "snapshot" in r.target else {"status": "OK", "results": rows})
+    got = (await front.browser.get("/api/stocks?symbols=A,B,C,ZZ")).json()
+    assert [quote["symbol"] for quote in got["quotes"]] == ["A", "B", "C"]
+    assert got["missing"] == ["ZZ"]
+    asked = [request.target for request in front.desk.vendor.calls]  # type: ignore[attr-defined]
+    assert sum("grouped" in target for target in asked) == 2
+
+
+async def test_unknown_symbol_is_a_problem(front: Front) -> None:
+    answer_with(front, lambda _: 404)
+    got = await front.browser.get("/api/stocks/NOPE")
+    assert (got.status, got.headers["content-type"]) == (404, "application/problem+json")
+    assert got.json()["status"] == 404
+
+
+def two_pages(request: VendorRequest) -> dict[str, Any]:
+    if "cursor" in request.target:
+        return {"status": "OK", "results": bars(2, start=2)}
+    return {
+        "status": "OK",
+        "results": bars(2),
+        "next_url": "https://api.polygon.io/v2/aggs/ticker/AAPL/range/1/day/1704344400000/2024-01-05?cursor=abc",
+    }
+
+
+QUESTION = "/api/stocks/AAPL/bars?from=2024-01-02&to=2024-01-05"
+
+
+async def test_bars_are_whole_over_all_pages(front: Front) -> None:
+    answer_with(front, two_pages)
+    got = (await front.browser.get(QUESTION)).json()
+    assert (got["count"], [bar["close"] for bar in got["bars"]]) == (4, [1.0, 2.0, 3.0, 4.0])
+    assert got["bars"][0] == {
+        "time": "2024-01-02T05:00:00Z",
+        "open": 1.0,
+        "high": 2.0,
+        "low": 0.5,
+        "close": 1.0,
+        "volume": 10.5,
+        "vwap": None,
+        "trades": 3.0,
+    }
+
+
+async def test_csv_has_a_header_and_empty_cells(front: Front) -> None:
+    answer_with(front, two_pages)
+    got = await front.browser.get(QUESTION + "&format=csv")
+    rows = list(csv.DictReader(io.StringIO(got.body.decode())))
+    assert got.headers["content-type"] == "text/csv; charset=utf-8"
+    assert len(rows) == 4
+    assert rows[3]["close"] == "4.0"
+    assert rows[3]["vwap"] == ""
+    assert rows[0]["time"] == "2024-01-02T05:00:00Z"
+
+
+async def test_empty_csv_is_its_header(front: Front) -> None:
+    answer_with(front, lambda _: {"status": "OK", "resultsCount": 0})
+    got = await front.browser.get(QUESTION + "&format=csv")
+    assert got.body == b"time,open,high,low,close,volume,vwap,trades\n"
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+async def test_columnar_formats_hold_the_same(front: Front, form: str) -> None:
+    answer_with(front, two_pages)
+    got = await front.browser.get(f"{QUESTION}&format={form}")
+    table = pq.read_table(io.BytesIO(got.body)) if form == "parquet" else pa.ipc.open_stream(got.body).read_all()
+    assert table.column("close").to_pylist() == [1.0, 2.0, 3.0, 4.0]
+    assert table.schema.field("time").type == pa.timestamp("ms", "UTC")
+    assert table.column("vwap").null_count == 4
+
+
+async def test_foreign_next_page_is_not_followed(front: Front) -> None:
+    """Following it would hand our vendor key to whoever it names."""
+    answer_with(front, lambda _: {"status": "OK", "results": bars(1), "next_url": "https://evil.example/v2/x?cursor=1"})
+    got = await front.browser.get(QUESTION)
+    assert got.status == 502
+    assert len(front.desk.vendor.calls) == 1
+
+
+async def test_average_of_the_last_sessions(front: Front) -> None:
+    answer_with(front, lambda _: {"status": "OK", "results": bars(10)})
+    got = (await front.browser.get("/api/stocks/AAPL/average?days=3")).json()
+    assert (got["sessions"], got["average"]) == (3, 9.0)
+    assert [close["close"] for close in got["closes"]] == [8.0, 9.0, 10.0]
+
+
+async def test_markets_need_no_vendor(front: Front) -> None:
+    got = (await front.browser.get("/api/market")).json()
+    assert set(got["markets"]) >= {"stocks", "crypto", "fx"}
+    assert got["markets"]["crypto"] == {"phase": "regular", "next_change_at": None, "next_phase": None}
+    assert front.desk.vendor.calls == []
+
+
+@pytest.mark.parametrize(
+    ("target", "field"),
+    [
+        ("/api/stocks/%20", "symbol"),
+        ("/api/stocks/A%2FB%00", "symbol"),
+        ("/api/stocks", "symbols"),
+        ("/api/stocks?symbols=" + ",".join(f"S{i}" for i in range(101)), "symbols"),
+        ("/api/stocks?symbol=AAPL", "symbol"),
+        ("/api/stocks/AAPL?limit=5", "limit"),
+        ("/api/stocks/AAPL/bars?to=2024-01-01", "from"),
+        ("/api/stocks/AAPL/bars?from=2024-02-30&to=2024-03-01", "from"),
+        ("/api/stocks/AAPL/bars?from=20240201&to=2024-03-01", "from"),
+        ("/api/stocks/AAPL/bars?from=2024-02-01&to=2024-01-01", "from"),
+        ("/api/stocks/AAPL/bars?from=2024-01-01&to=2024-01-02&every=0d", "every"),
+        ("/api/stocks/AAPL/bars?from=2024-01-01&to=2024-01-02&every=1fortnight", "every"),
+        ("/api/stocks/AAPL/bars?from=2024-01-01&to=2024-01-02&adjusted=yes", "adjusted"),
+        ("/api/stocks/AAPL/bars?from=2024-01-01&to=2024-01-02&format=xml", "format"),
+        ("/api/stocks/AAPL/bars?from=2024-01-01&from=2024-01-01&to=2024-01-02", "from"),
+        ("/api/stocks/AAPL/average?days=0", "days"),
+        ("/api/stocks/AAPL/average?days=251", "days"),
+        ("/api/stocks/AAPL/average?days=seven", "days"),
+    ],
+)
+async def test_malformed_questions_name_the_part(front: Front, target: str, field: str) -> None:
+    answer_with(front, lambda _: SNAPSHOT)
+    got = await front.browser.get(target)
+    assert (got.status, got.headers["content-type"]) == (400, "application/problem+json")
+    assert got.json()["field"] == field
+    assert front.desk.vendor.calls == []
+
+
+@pytest.mark.parametrize("target", ["/api", "/api/", "/api/stocks/", "/api/stocks/A/B", "/api/nothing"])
+async def test_unknown_route_is_a_problem(front: Front, target: str) -> None:
+    assert (await front.browser.get(target)).status == 404
+
+
+async def test_openapi_lists_every_operation(front: Front) -> None:
+    document = (await front.browser.get("/openapi.json")).json()
+    assert set(document["paths"]) == {operation.template for operation in OPERATIONS}
+    parameters = document["paths"]["/api/stocks/{symbol}/bars"]["get"]["parameters"]
+    assert [parameter["name"] for parameter in parameters] == ["symbol", "from", "to", "every", "adjusted", "format"]
