@@ -70,14 +70,14 @@ class Api:
 
     async def _quote(self, exchange: Exchange, asker: Asker, symbol: str, _: Parameters) -> Response:
         quote = await self._desk.quote(parse_symbol(symbol), asker, exchange.deadline)
-        return _json(asker, self._clock, quote, quote.age_seconds)
+        return _json(quote, quote.age_seconds)
 
     async def _quotes(self, exchange: Exchange, asker: Asker, _: str, parameters: Parameters) -> Response:
         symbols = list(dict.fromkeys(parse_symbol(part.strip()) for part in parameters["symbols"].split(",")))
         if len(symbols) > SYMBOLS_MAX:
             raise BadRequest("symbols", f"names {len(symbols)} symbols", f"ask for at most {SYMBOLS_MAX} at once")
         quotes = await self._desk.quotes(symbols, asker, exchange.deadline)
-        return _json(asker, self._clock, quotes, max((quote.age_seconds for quote in quotes.quotes), default=0))
+        return _json(quotes, max((quote.age_seconds for quote in quotes.quotes), default=0))
 
     async def _average(self, exchange: Exchange, asker: Asker, symbol: str, parameters: Parameters) -> Response:
         text = parameters["days"]
@@ -85,10 +85,10 @@ class Api:
         if not 1 <= days <= SESSIONS_MAX:
             raise BadRequest("days", f"{text[:20]!r} is no number of sessions", f"use 1 to {SESSIONS_MAX}")
         average = await self._desk.average(parse_symbol(symbol), days, asker, exchange.deadline)
-        return _json(asker, self._clock, average, average.age_seconds)
+        return _json(average, average.age_seconds)
 
     async def _market(self, _: Exchange, asker: Asker, __: str, ___: Parameters) -> Response:
-        return _json(asker, self._clock, market_status(self._calendar, self._clock.wall()), 0)
+        return _json(market_status(self._calendar, self._clock.wall()), 0)
 
     async def _bars(self, exchange: Exchange, asker: Asker, symbol: str, parameters: Parameters) -> Response:
         ticker, every = parse_symbol(symbol), parse_every(parameters["every"])
@@ -110,7 +110,7 @@ class Api:
         whole = await self._questions.all_bars(request, asker, deadline, ticker)
         head = BarsAnswer(ticker, parameters["every"], adjusted, len(whole.bars), whole.age, whole.stale, [])
         body = await asyncio.to_thread(_render, head, whole, form)
-        return _answer(asker, self._clock, FORMATS[form].encode("ascii"), body, whole.age)
+        return _answer(FORMATS[form].encode("ascii"), body, whole.age)
 
 
 def read_parameters(operation: Operation, query: bytes) -> dict[str, str]:
@@ -160,10 +160,9 @@ def _render(head: BarsAnswer, whole: Whole, form: str) -> bytes:
     return columnar(whole.bars, form)
 
 
-def _json(asker: Asker, clock: Clock, content: Any, age: int) -> Response:
-    return _answer(asker, clock, _JSON, msgspec.json.encode(content), age)
+def _json(content: Any, age: int) -> Response:
+    return _answer(_JSON, msgspec.json.encode(content), age)
 
 
-def _answer(asker: Asker, clock: Clock, content_type: bytes, body: bytes, age: int) -> Response:
-    limits = asker.limit_headers(clock.monotonic())
-    return text_response(200, content_type, body, (b"age", b"%d" % age), *limits)
+def _answer(content_type: bytes, body: bytes, age: int) -> Response:
+    return text_response(200, content_type, body, (b"age", b"%d" % age))

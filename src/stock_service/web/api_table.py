@@ -98,7 +98,7 @@ _PATTERNS = tuple((operation.pattern, operation) for operation in OPERATIONS)
 
 
 def match_operation(path: str) -> tuple[Operation, str] | None:
-    """Return the operation of `path` and the symbol in it (empty when it has none), None when there is no such route."""
+    """Return the operation of `path` and the symbol in it, empty when it has none; None: there is no such route."""
     for pattern, operation in _PATTERNS:
         match = pattern.match(path)
         if match is not None:

@@ -138,6 +138,8 @@ class App:
         headers = list(response.headers)
         if not any(name == b"date" for name, _ in headers):
             headers.append((b"date", self._date.value()))
+        if exchange.asker is not None:
+            headers += exchange.asker.limit_headers(self._clock.monotonic())
         headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
         start: Message = {"type": "http.response.start", "status": response.status, "headers": headers}
         await send(start)
@@ -152,7 +154,7 @@ class App:
                 status=response.status,
                 seconds=self._clock.monotonic() - exchange.started_at,
                 cache=response.cache,
-                client=exchange.client_id,
+                client=exchange.asker.id if exchange.asker else "",
                 request_id=exchange.request_id,
                 target=exchange.path,
                 traceparent=(exchange.header(b"traceparent") or b"").decode("latin-1"),

@@ -22,8 +22,9 @@ class Doorkeeper:
             ClientLimited: the client's own limit is used up.
         """
         credential = credential_of(exchange.headers, exchange.query)
-        client = self._gate.admit(credential, self._clock.monotonic(), self._clock.wall())
-        exchange.client_id = client.id
+        client = self._gate.identify(credential, self._clock.wall())
+        exchange.asker = client  # before it is charged: a refusal is this client's too
+        self._gate.charge(client, self._clock.monotonic())
         return client
 
     def admit_admin(self, exchange: Exchange) -> Client:

@@ -50,7 +50,7 @@ class Exchange:
     deadline: float
     request_id: str
     receive: Receive
-    client_id: str = ""
+    asker: Asker | None = None  # set by the doorkeeper as soon as it knows
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of the header `name` (lower case)."""

@@ -55,11 +55,11 @@ class Gateway:
         request = parse_question(exchange)
         wishes = read_wishes(exchange, asker)
         answer = await self._reads.read(request, asker, deadline=exchange.deadline, wishes=wishes)
-        response = await self._respond(exchange, asker, answer)
+        response = await self._respond(exchange, answer)
         self._hits.learn(exchange, request, answer.entry, asker)
         return response
 
-    async def _respond(self, exchange: Exchange, asker: Asker, answer: Answer) -> Response:
+    async def _respond(self, exchange: Exchange, answer: Answer) -> Response:
         entry = answer.entry
         origin = client_origin(
             exchange.headers, exchange.scheme, exchange.local, exchange.peer, self._public_url, self._trusted
@@ -67,12 +67,11 @@ class Gateway:
         variant = await ready_variant(entry, origin, accepts_gzip(exchange.header(b"accept-encoding") or b""))
         now = self._clock.monotonic()
         status = cache_status(answer, now)
-        limits = asker.limit_headers(now)
         if entry.status == 200 and matches_etag(exchange.header(b"if-none-match") or b"", variant.etag):
             headers = variant.not_modified_headers(entry, now, self._date.value(), status)
-            return Response(304, headers + limits, cache=answer.source.value)
+            return Response(304, headers, cache=answer.source.value)
         headers = variant.headers(entry, now, self._date.value(), status)
-        return Response(entry.status, headers + limits, variant.body, answer.source.value)
+        return Response(entry.status, headers, variant.body, answer.source.value)
 
 
 def parse_question(exchange: Exchange) -> VendorRequest:

@@ -1,0 +1,142 @@
+"""Keys at the front door: who gets in, what a refusal says, and that no credential travels further."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from stock_service.access.key_store import KeyStore
+from stock_service.access.keys import KeyRecord, Right, hash_key, make_key
+from stock_service.base.events import RequestFinished
+from tests.support.front import Front, make_front
+
+PREV = "/v2/aggs/ticker/AAPL/prev"
+BODY = b'{"status":"OK","results":[{"c":1.5}]}'
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class Keys:
+    """A keys file with one key of each kind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ids: dict[str, str] = {}
+        store = KeyStore(path)
+        self.user = self._add(store, "user")
+        self.slow = self._add(store, "slow", limit="1/s", burst=2)
+        self.fresh = self._add(store, "fresh", rights=(Right.NO_CACHE,))
+        self.admin = self._add(store, "admin", rights=(Right.ADMIN,))
+        self.expired = self._add(store, "expired", expires=LONG_AGO + timedelta(days=1))
+        self.revoked = self._add(store, "revoked", revoked=LONG_AGO)
+
+    def _add(self, store: KeyStore, name: str, **fields: object) -> str:
+        key_id, key = make_key()
+        record = KeyRecord(id=key_id, name=name, sha256=hash_key(key), created=LONG_AGO, **fields)  # type: ignore[arg-type]
+        store.add(record)
+        self.ids[name] = key_id
+        return key
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return Keys(tmp_path / "keys.jsonl")
+
+
+@pytest.fixture
+async def front(keys: Keys) -> Front:
+    made = make_front(keys.path)
+    made.desk.vendor.now_answer = lambda _: BODY
+    return made
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+async def test_key_in_header_or_query(front: Front, keys: Keys) -> None:
+    assert (await front.browser.get(PREV, bearer(keys.user))).status == 200
+    assert (await front.browser.get(f"{PREV}?apiKey={keys.user}")).status == 200
+    assert (await front.browser.get(f"{PREV}?apiKey={keys.user}", bearer(keys.user))).status == 200
+
+
+@pytest.mark.parametrize("kind", ["missing", "unknown", "expired", "revoked"])
+@pytest.mark.parametrize("path", [PREV, "/api/stocks/AAPL", "/api/market", "/admin/circuit-breaker"])
+async def test_refusals_are_401_and_ask_nobody(front: Front, keys: Keys, kind: str, path: str) -> None:
+    headers = {} if kind == "missing" else bearer(getattr(keys, kind, "stk_aaaaaaaa_" + "b" * 32))
+    got = await front.browser.get(path, headers)
+    assert got.status == 401
+    assert front.desk.vendor.calls == []
+    for key in (keys.expired, keys.revoked, keys.user):
+        assert key.encode() not in got.body
+
+
+async def test_two_different_keys_are_refused(front: Front, keys: Keys) -> None:
+    assert (await front.browser.get(f"{PREV}?apiKey={keys.user}", bearer(keys.admin))).status == 400
+
+
+async def test_refusal_comes_before_the_question_is_looked_at(front: Front) -> None:
+    """A stranger learns nothing, not even whether a question is well formed."""
+    assert (await front.browser.get("/v2/aggs/ticker/%00/prev?x=1&x=2")).status == 401
+
+
+async def test_limit_of_a_key_is_its_own_and_says_when(front: Front, keys: Keys) -> None:
+    got = [await front.browser.get(PREV, bearer(keys.slow)) for _ in range(4)]
+    assert [one.status for one in got] == [200, 200, 429, 429]
+    assert int(got[2].headers["retry-after"]) >= 1
+    assert all("ratelimit" in one.headers and "ratelimit-policy" in one.headers for one in got)
+    assert (await front.browser.get(PREV, bearer(keys.user))).status == 200
+    finished = [event for event in front.desk.events.events if isinstance(event, RequestFinished)]
+    assert finished[2].client == finished[0].client != ""
+
+
+async def test_right_to_skip_the_cache(front: Front, keys: Keys) -> None:
+    for _ in range(2):
+        await front.browser.get(PREV, bearer(keys.fresh) | {"cache-control": "no-cache"})
+    await front.browser.get(PREV, bearer(keys.user) | {"cache-control": "no-cache"})
+    assert len(front.desk.vendor.calls) == 2
+
+
+async def test_no_credential_reaches_the_vendor_the_cache_or_an_event(front: Front, keys: Keys) -> None:
+    await front.browser.get(f"{PREV}?apiKey={keys.user}")
+    call = front.desk.vendor.calls[0].request
+    kept = front.desk.memory.peek(call.key)
+    assert kept is not None
+    seen = [call.key, call.target, kept.key, *map(repr, front.desk.events.events)]
+    assert not any(keys.user in text for text in seen)
+    assert not any("apikey" in text.lower() for text in seen)
+
+
+async def test_operational_routes_need_no_key(front: Front) -> None:
+    for path in ("/health", "/ready", "/metrics", "/status", "/circuit-breaker"):
+        assert (await front.browser.get(path)).status == 200
+
+
+@pytest.mark.parametrize("mode", ["force_open", "force_closed", "none", "reset"])
+async def test_admin_moves_the_breaker(front: Front, keys: Keys, mode: str) -> None:
+    got = await front.browser.send(
+        "POST", "/admin/circuit-breaker", bearer(keys.admin), b'{"mode":"%b"}' % mode.encode()
+    )
+    assert got.status == 200
+    assert front.lever.moves == [(mode, keys.ids["admin"])]
+
+
+async def test_admin_needs_the_right(front: Front, keys: Keys) -> None:
+    got = await front.browser.send("POST", "/admin/circuit-breaker", bearer(keys.user), b'{"mode":"force_open"}')
+    assert got.status == 403
+    assert front.lever.moves == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"mode":"open"}', b'{"mode":1}', b'{"mode":"reset","x":1}', b"{" * 5000]
+)
+async def test_malformed_order_moves_nothing(front: Front, keys: Keys, body: bytes) -> None:
+    got = await front.browser.send("POST", "/admin/circuit-breaker", bearer(keys.admin), body)
+    assert got.status == 400
+    assert front.lever.moves == []
+
+
+async def test_admin_looks_without_moving(front: Front, keys: Keys) -> None:
+    assert (await front.browser.get("/admin/circuit-breaker", bearer(keys.admin))).json() == {"state": "closed"}
+    assert (await front.browser.get("/admin/nothing", bearer(keys.admin))).status == 404
