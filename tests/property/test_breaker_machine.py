@@ -24,7 +24,7 @@ class Model:
     run: int = 0
 
     def sleep(self) -> float:
-        return min(5.0 * 2**self.failed_probes, 60.0)
+        return min(5.0 * 2.0**self.failed_probes, 60.0)
 
     def enter(self, state: str, until: float = 0.0) -> None:
         self.state, self.until, self.epoch = state, until, self.epoch + 1

@@ -130,7 +130,7 @@ TestPacer.settings = settings(max_examples=60, stateful_step_count=50, deadline=
 @pytest.mark.parametrize("plan", PLANS)
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=5, deadline=None)
-def test_saturated_callers_get_the_whole_plan_and_never_more(plan: tuple[Window, ...], seed: int):
+def test_saturated_callers_get_the_whole_plan_and_never_more(plan: tuple[Window, ...], seed: int) -> None:
     """Callers that come back at once, each waking up to 5 ms late, over many windows."""
     draw = random.Random(seed)
     pacer = Pacer(PacerSettings(plan))
@@ -166,7 +166,7 @@ def test_saturated_callers_get_the_whole_plan_and_never_more(plan: tuple[Window,
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
-def test_a_stream_of_background_work_never_makes_an_interactive_caller_queue_longer(seed: int):
+def test_a_stream_of_background_work_never_makes_an_interactive_caller_queue_longer(seed: int) -> None:
     """At any instant an interactive caller who finds nobody interactive waiting gets the last fifth at once."""
     draw = random.Random(seed)
     pacer = Pacer(PacerSettings((Window(10, 10.0),)))
@@ -185,7 +185,7 @@ def test_a_stream_of_background_work_never_makes_an_interactive_caller_queue_lon
 
 
 @pytest.mark.parametrize("vendor_calls", [1, 3, 4])
-def test_a_smaller_quota_than_configured_is_learned(vendor_calls: int):
+def test_a_smaller_quota_than_configured_is_learned(vendor_calls: int) -> None:
     """Over a saturated hour the refused share is below 5 % once the level has been found (fault row 25)."""
     pacer = Pacer(PacerSettings((Window(5, 61.0),)))
     accepted: list[float] = []

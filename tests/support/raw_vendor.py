@@ -46,7 +46,7 @@ class Talk:
 
 
 class RawVendor:
-    """Counts connections and requests; plays `script` for each request, or the next of `scripts` while there are any."""
+    """Counts connections and requests; plays the next of `scripts` while there are any, then `script`, per request."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -111,7 +111,9 @@ async def good(talk: Talk) -> None:
 
 
 async def hang(talk: Talk) -> None:
-    await asyncio.Event().wait()
+    """Say nothing until the asker leaves."""
+    await talk.reader.read()
+    talk.writer.close()
 
 
 def answering(body: bytes = b'{"status":"OK"}', status: str = "200 OK", **headers: str) -> Script:

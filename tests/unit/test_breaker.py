@@ -49,12 +49,12 @@ def wait_until(breaker: Breaker, now: float) -> float:
     return answer.until
 
 
-def test_the_gauge_has_the_runbooks_values():
+def test_the_gauge_has_the_runbooks_values() -> None:
     """Dashboards copied from resilience4j would swap 1 and 2."""
     assert [(state.name, int(state)) for state in State] == [("CLOSED", 0), ("HALF_OPEN", 1), ("OPEN", 2)]
 
 
-def test_it_opens_on_the_twentieth_counted_result_and_not_on_the_nineteenth():
+def test_it_opens_on_the_twentieth_counted_result_and_not_on_the_nineteenth() -> None:
     breaker = make_breaker()
     record(breaker, 0.0, *[BAD] * 19)
     assert breaker.peek(0.0).state is State.CLOSED
@@ -63,20 +63,20 @@ def test_it_opens_on_the_twentieth_counted_result_and_not_on_the_nineteenth():
 
 
 @pytest.mark.parametrize(("failures", "state"), [(9, State.CLOSED), (10, State.OPEN)])
-def test_it_opens_at_half_failing_without_rounding(failures: int, state: State):
+def test_it_opens_at_half_failing_without_rounding(failures: int, state: State) -> None:
     breaker = make_breaker()
     record(breaker, 0.0, *[BAD] * failures, *[OK] * (20 - failures))
     assert breaker.peek(0.0).state is state
 
 
-def test_forty_nine_point_nine_percent_does_not_open():
+def test_forty_nine_point_nine_percent_does_not_open() -> None:
     breaker = make_breaker()
     record(breaker, 0.0, *[OK] * 501, *[BAD] * 499)
     assert (breaker.peek(0.0).total, breaker.peek(0.0).failures) == (1_000, 499)
     assert breaker.peek(0.0).state is State.CLOSED
 
 
-def test_results_older_than_the_window_do_not_count():
+def test_results_older_than_the_window_do_not_count() -> None:
     breaker = make_breaker()
     record(breaker, 0.0, *[BAD] * 19)
     record(breaker, 10.0, BAD)
@@ -84,13 +84,13 @@ def test_results_older_than_the_window_do_not_count():
     assert breaker.peek(10.0).state is State.CLOSED
 
 
-def test_ignored_results_count_in_neither_number():
+def test_ignored_results_count_in_neither_number() -> None:
     breaker = make_breaker()
     record(breaker, 0.0, *[BAD] * 10, *[SKIP] * 500, *[OK] * 9)
     assert (breaker.peek(0.0).total, breaker.peek(0.0).failures) == (19, 10)
 
 
-def test_reading_never_opens_and_peeking_never_moves():
+def test_reading_never_opens_and_peeking_never_moves() -> None:
     breaker = opened()
     before = breaker.peek(100.0)
     assert [breaker.peek(100.0) for _ in range(3)] == [before] * 3
@@ -99,7 +99,7 @@ def test_reading_never_opens_and_peeking_never_moves():
     assert isinstance(breaker.ask(100.0), Go)
 
 
-def test_the_run_rule_opens_a_slow_plan_on_the_fifth_failure_in_a_row():
+def test_the_run_rule_opens_a_slow_plan_on_the_fifth_failure_in_a_row() -> None:
     breaker = make_breaker(BreakerSettings())
     record(breaker, 0.0, *[BAD] * 4, OK, *[BAD] * 4)
     assert breaker.peek(0.0).state is State.CLOSED
@@ -107,12 +107,12 @@ def test_the_run_rule_opens_a_slow_plan_on_the_fifth_failure_in_a_row():
     assert breaker.peek(60.0).state is State.OPEN
 
 
-@pytest.mark.parametrize(("rate", "run"), [(5 / 61, 5), (3.9, 5), (4.0, 0), (100.0, 0)])
-def test_the_run_rule_is_on_only_where_the_window_can_hardly_fill(rate: float, run: int):
-    assert BreakerSettings().for_rate(rate).consecutive_failures == run
+@pytest.mark.parametrize(("most_calls", "run"), [(5.0, 5), (39.0, 5), (40.0, 0), (1_000.0, 0)])
+def test_the_run_rule_is_on_only_where_the_window_can_hardly_fill(most_calls: float, run: int) -> None:
+    assert BreakerSettings().for_volume(most_calls).consecutive_failures == run
 
 
-def test_after_the_sleep_one_probe_goes_and_the_rest_wait_for_its_lease():
+def test_after_the_sleep_one_probe_goes_and_the_rest_wait_for_its_lease() -> None:
     breaker = opened()
     assert wait_until(breaker, 4.99) == 5.0
     assert permit(breaker, 5.0).probe
@@ -120,7 +120,7 @@ def test_after_the_sleep_one_probe_goes_and_the_rest_wait_for_its_lease():
     assert [wait_until(breaker, 5.0 + i) for i in range(3)] == [11.0] * 3
 
 
-def test_the_probes_success_closes_with_an_empty_window_and_the_first_sleep():
+def test_the_probes_success_closes_with_an_empty_window_and_the_first_sleep() -> None:
     breaker = opened()
     breaker.settle(permit(breaker, 5.0), BAD, 5.0)
     breaker.settle(permit(breaker, 15.0), OK, 15.0)
@@ -130,7 +130,7 @@ def test_the_probes_success_closes_with_an_empty_window_and_the_first_sleep():
     assert wait_until(breaker, 15.0) == 20.0
 
 
-def test_failed_probes_double_the_sleep_up_to_a_minute():
+def test_failed_probes_double_the_sleep_up_to_a_minute() -> None:
     breaker = opened()
     now, sleeps = 0.0, []
     for _ in range(6):
@@ -142,23 +142,23 @@ def test_failed_probes_double_the_sleep_up_to_a_minute():
 
 
 @pytest.mark.parametrize(("draw", "sleep"), [(0.0, 4.5), (0.5, 5.0), (1.0, 5.5)])
-def test_the_sleep_is_jittered_by_a_tenth(draw: float, sleep: float):
+def test_the_sleep_is_jittered_by_a_tenth(draw: float, sleep: float) -> None:
     assert wait_until(opened(draw=draw), 0.0) == pytest.approx(sleep)
 
 
-def test_jitter_never_lengthens_the_longest_sleep():
+def test_jitter_never_lengthens_the_longest_sleep() -> None:
     breaker = opened(settings=BreakerSettings(sleep_for=60.0, consecutive_failures=0), draw=1.0)
     assert wait_until(breaker, 0.0) == 60.0
 
 
-def test_a_probe_without_a_verdict_costs_the_same_sleep_again():
+def test_a_probe_without_a_verdict_costs_the_same_sleep_again() -> None:
     breaker = opened()
     breaker.settle(permit(breaker, 5.0), SKIP, 6.0)
     assert breaker.peek(6.0).state is State.OPEN
     assert wait_until(breaker, 6.0) == 11.0
 
 
-def test_a_lost_probe_lapses_with_its_lease_and_counts_as_failed():
+def test_a_lost_probe_lapses_with_its_lease_and_counts_as_failed() -> None:
     breaker = opened()
     lost = permit(breaker, 5.0)
     assert breaker.peek(11.0).state is State.OPEN
@@ -168,14 +168,14 @@ def test_a_lost_probe_lapses_with_its_lease_and_counts_as_failed():
     assert permit(breaker, 21.0).probe
 
 
-def test_a_lease_nobody_looked_at_lapses_before_the_late_result_is_heard():
+def test_a_lease_nobody_looked_at_lapses_before_the_late_result_is_heard() -> None:
     breaker = opened()
     lost = permit(breaker, 5.0)
     assert breaker.settle(lost, OK, 11.0) is Settlement.LATE
     assert breaker.peek(11.0).late == 1
 
 
-def test_late_success_does_not_close_an_open_breaker():
+def test_late_success_does_not_close_an_open_breaker() -> None:
     breaker = make_breaker()
     early = permit(breaker, 0.0)
     record(breaker, 0.0, *[BAD] * 20)
@@ -183,7 +183,7 @@ def test_late_success_does_not_close_an_open_breaker():
     assert breaker.peek(1.0).state is State.OPEN
 
 
-def test_late_failure_of_an_older_world_does_not_reach_the_probe():
+def test_late_failure_of_an_older_world_does_not_reach_the_probe() -> None:
     breaker = make_breaker()
     early = permit(breaker, 0.0)
     record(breaker, 0.0, *[BAD] * 20)
@@ -194,14 +194,14 @@ def test_late_failure_of_an_older_world_does_not_reach_the_probe():
     assert breaker.peek(6.0).state is State.CLOSED
 
 
-def test_retry_after_extends_the_sleep_and_jitter_is_put_on_top():
+def test_retry_after_extends_the_sleep_and_jitter_is_put_on_top() -> None:
     breaker = make_breaker(draw=1.0)
     record(breaker, 0.0, *[BAD] * 19)
     breaker.settle(permit(breaker, 0.0), BAD, 0.0, retry_after=100.0)
     assert wait_until(breaker, 0.0) == pytest.approx(110.0)
 
 
-def test_a_failure_that_names_its_retry_after_opens_at_once():
+def test_a_failure_that_names_its_retry_after_opens_at_once() -> None:
     """The vendor has said when asking makes sense: nothing is sent before."""
     breaker = make_breaker(draw=0.0)
     breaker.settle(permit(breaker, 0.0), BAD, 0.0, retry_after=2.0)
@@ -209,20 +209,20 @@ def test_a_failure_that_names_its_retry_after_opens_at_once():
     assert permit(breaker, 2.0).probe
 
 
-def test_a_short_retry_after_does_not_shorten_a_failed_probes_sleep():
+def test_a_short_retry_after_does_not_shorten_a_failed_probes_sleep() -> None:
     breaker = opened()
     breaker.settle(permit(breaker, 5.0), BAD, 5.0, retry_after=1.0)
     assert wait_until(breaker, 5.0) == 15.0
 
 
-def test_force_open_refuses_with_a_finite_wait_and_shows_open():
+def test_force_open_refuses_with_a_finite_wait_and_shows_open() -> None:
     breaker = make_breaker()
     breaker.override = Override.FORCE_OPEN
     assert wait_until(breaker, 3.0) == 8.0
     assert breaker.peek(3.0).state is State.OPEN
 
 
-def test_force_closed_lets_all_through_and_hears_nothing():
+def test_force_closed_lets_all_through_and_hears_nothing() -> None:
     breaker = opened()
     breaker.override = Override.FORCE_CLOSED
     forced = permit(breaker, 0.0)
@@ -233,7 +233,7 @@ def test_force_closed_lets_all_through_and_hears_nothing():
     assert breaker.peek(0.0).state is State.OPEN
 
 
-def test_reset_closes_forgets_and_makes_running_calls_late():
+def test_reset_closes_forgets_and_makes_running_calls_late() -> None:
     breaker = opened()
     probe = permit(breaker, 5.0)
     breaker.reset()
@@ -241,7 +241,7 @@ def test_reset_closes_forgets_and_makes_running_calls_late():
     assert breaker.settle(probe, BAD, 5.0) is Settlement.LATE
 
 
-def test_every_move_is_told_once_and_in_order():
+def test_every_move_is_told_once_and_in_order() -> None:
     breaker = opened()
     permit(breaker, 5.0)  # lost
     permit(breaker, 21.0)
@@ -255,7 +255,7 @@ def test_every_move_is_told_once_and_in_order():
     assert breaker.take_moves() == []
 
 
-def test_the_latch_takes_three_refusals_in_a_row_and_then_one_try_a_minute():
+def test_the_latch_takes_three_refusals_in_a_row_and_then_one_try_a_minute() -> None:
     latch = make_breaker(LATCH_SETTINGS)
     record(latch, 0.0, BAD, BAD, SKIP, OK, BAD, BAD, SKIP, BAD)
     assert wait_until(latch, 0.0) == 60.0
@@ -266,7 +266,7 @@ def test_the_latch_takes_three_refusals_in_a_row_and_then_one_try_a_minute():
     assert not permit(latch, 240.0).probe
 
 
-def test_the_latch_knows_no_share():
+def test_the_latch_knows_no_share() -> None:
     latch = make_breaker(LATCH_SETTINGS)
     for _ in range(100):
         record(latch, 0.0, BAD, BAD, OK)

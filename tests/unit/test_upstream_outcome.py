@@ -67,7 +67,7 @@ TODAY = b'{"status":"NOT_AUTHORIZED","message":"Attempted to request today\'s da
         (600, JSON, b"{}", "invalid", False),
     ],
 )
-def test_an_answer_has_one_class(status: int, content_type: str, body: bytes, outcome: str, retry: bool):
+def test_an_answer_has_one_class(status: int, content_type: str, body: bytes, outcome: str, retry: bool) -> None:
     facts = inspect_body(status, content_type, body)
     judgement = classify_answer(status, facts, media_fits=bool(body) and content_type == "text/csv")
     assert (judgement.outcome.value, judgement.status, judgement.retry) == (outcome, status, retry)
@@ -91,12 +91,12 @@ def test_an_answer_has_one_class(status: int, content_type: str, body: bytes, ou
         (Fault.CODING, "invalid", False),
     ],
 )
-def test_a_fault_has_one_class(fault: Fault, outcome: str, retry: bool):
+def test_a_fault_has_one_class(fault: Fault, outcome: str, retry: bool) -> None:
     judgement = classify_fault(fault)
     assert (judgement.outcome.value, judgement.status, judgement.retry) == (outcome, None, retry)
 
 
-def test_every_fault_has_a_class_and_every_class_a_rule():
+def test_every_fault_has_a_class_and_every_class_a_rule() -> None:
     assert {classify_fault(fault).outcome for fault in Fault} <= set(Outcome)
     assert set(RULES) == set(Outcome)
 
@@ -117,6 +117,6 @@ def test_every_fault_has_a_class_and_every_class_a_rule():
         ("local", "ignored", "ignored", False),
     ],
 )
-def test_the_table(outcome: str, health: str, key: str, passes: bool):
+def test_the_table(outcome: str, health: str, key: str, passes: bool) -> None:
     rule = RULES[Outcome(outcome)]
     assert (rule.health, rule.key, rule.passes) == (Verdict(health), Verdict(key), passes)

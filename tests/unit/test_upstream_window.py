@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stock_service.upstream.window import RollingCounts
 
 
-def test_counts_leave_bucket_by_bucket():
+def test_counts_leave_bucket_by_bucket() -> None:
     counts = RollingCounts(10.0)
     for second in range(10):
         counts.add(float(second), total=1, marked=second % 2)
@@ -22,7 +22,7 @@ def test_counts_leave_bucket_by_bucket():
     ]
 
 
-def test_clearing_forgets_everything():
+def test_clearing_forgets_everything() -> None:
     counts = RollingCounts(10.0)
     counts.add(5.0, marked=1)
     counts.clear()
@@ -30,7 +30,7 @@ def test_clearing_forgets_everything():
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 15.0), st.integers(0, 3)), max_size=60))
-def test_sums_equal_a_plain_list(steps: list[tuple[float, int]]):
+def test_sums_equal_a_plain_list(steps: list[tuple[float, int]]) -> None:
     counts = RollingCounts(10.0)
     seen: list[tuple[int, int]] = []
     now = 1_000_000.0

@@ -54,7 +54,7 @@ class BreakerSettings:
     """When to stop asking and for how long. Lengths in seconds.
 
     `error_percent` above 100 switches the share rule off; `consecutive_failures` 0 switches the run rule off.
-    `lease_for` must exceed the longest attempt, or slow probes would be counted as lost.
+    `lease_for` must exceed the longest attempt, or slow probes would count as lost; `call.py` sees to that.
     """
 
     window_for: float = 10.0
@@ -66,12 +66,13 @@ class BreakerSettings:
     jitter: float = 0.1
     lease_for: float = 6.0
 
-    def for_rate(self, calls_per_second: float) -> BreakerSettings:
-        """Return the settings for a plan: the run rule only where the window can hardly reach its volume.
+    def for_volume(self, most_calls: float) -> BreakerSettings:
+        """Return the settings for a plan that allows `most_calls` in a window.
 
-        At a high rate five failures in a row are ordinary luck: at 40 % failing they come every hundred calls.
+        The run rule stays only where the window can hardly reach its volume: at a high rate five failures in a row
+        are ordinary luck, and at 40 % failing they come every hundred calls.
         """
-        if self.window_for * calls_per_second < 2 * self.min_volume:
+        if most_calls < 2 * self.min_volume:
             return self
         return replace(self, consecutive_failures=0)
 

@@ -7,6 +7,7 @@ own numbers. Each replica judges for itself; health is never shared.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from stock_service.base.events import (
@@ -108,8 +109,8 @@ class Breakers:
 class CredentialLatch:
     """Stops calling with a key the vendor keeps refusing: it burns quota and may get the key banned."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._breaker = Breaker(LATCH_SETTINGS, lambda: 0.5)
+    def __init__(self, lease_for: float, observer: Observer) -> None:
+        self._breaker = Breaker(replace(LATCH_SETTINGS, lease_for=lease_for), lambda: 0.5)
         self._observer = observer
 
     def ask(self, now: float) -> Go | Wait:

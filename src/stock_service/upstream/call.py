@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import count
 from typing import Any
@@ -58,9 +58,11 @@ class UpstreamSettings:
     background_calls: int = 4
     queue_max: int = 1000
 
-    def __post_init__(self) -> None:
-        if self.breaker.lease_for <= self.client.attempt_for:
-            raise ValueError("the breaker's lease must be longer than an attempt")
+    @property
+    def breaker_in_force(self) -> BreakerSettings:
+        """The breaker's numbers as the plan and the attempt's limit make them."""
+        most_calls = self.pacer.most_within(self.breaker.window_for)
+        return replace(self.breaker.for_volume(most_calls), lease_for=self.client.attempt_for + 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Upstream:
         self._slots = slots
         self._clock = clock
         self._observer = observer
-        self._health = Health(settings.breaker.for_rate(settings.pacer.rate), draw, observer)
+        self._health = Health(settings.breaker_in_force, draw, observer)
         self._retries = Retries(settings.retry, draw)
         self._bulkhead = Bulkhead(settings.client.connections, settings.background_calls, settings.queue_max)
 
@@ -116,7 +118,6 @@ class Upstream:
             VendorFailed: an unusable answer or none.
             Overloaded: no seat for another call.
         """
-        self._retries.note_first(self._clock.monotonic())
         for attempt in count(1):
             result = await self._attempt(request, deadline, priority, edge)
             if isinstance(result, Reply):
@@ -153,6 +154,7 @@ class Upstream:
         edge: Mapping[str, str] | None,
     ) -> Reply | _Failure:
         began_at = self._clock.monotonic()
+        self._retries.note_sent(began_at)
         judged = Judged(Judgement(Outcome.LOCAL))  # which it remains when cancelled
         try:
             judged = await self._client.ask(request, deadline - began_at, edge)

@@ -30,7 +30,7 @@ class Health:
 
     def __init__(self, settings: BreakerSettings, draw: Callable[[], float], observer: Observer) -> None:
         self._breakers = Breakers(settings, draw, observer)
-        self._latch = CredentialLatch(observer)
+        self._latch = CredentialLatch(settings.lease_for, observer)
         self._refused_status = 401
 
     def check(self, group: str, now: float) -> None:

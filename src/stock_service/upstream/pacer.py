@@ -57,10 +57,9 @@ class PacerSettings:
         if not self.windows:
             raise ValueError("a plan needs at least one window")
 
-    @property
-    def rate(self) -> float:
-        """Calls a second the plan sustains."""
-        return min(window.calls / window.per for window in self.windows)
+    def most_within(self, seconds: float) -> float:
+        """Return how many calls the plan allows in so many seconds."""
+        return min(window.calls * max(1.0, seconds / window.per) for window in self.windows)
 
     @property
     def text(self) -> str:
@@ -119,9 +118,11 @@ class Pacer:
         self._queue: list[tuple[float, int]] = []
         self._tokens = 0
         self._held_until = -math.inf
+        learned = [window for window in settings.windows if window.learned]
+        fewest = min((window.calls for window in learned), default=1)
         # A refusal that names no time: wait as long as the plan takes to free one call, at least a second.
-        fewest = min((window.calls for window in settings.windows if window.learned), default=1)
-        self._level = Level(settings.learning, fewest, max(1.0, 1.0 / settings.rate))
+        spacing = max((window.per / window.calls for window in learned), default=1.0)
+        self._level = Level(settings.learning, fewest, max(1.0, spacing))
 
     def reserve(self, keep: float, now: float, latest: float) -> Slot | NoRoom:
         """Plan a call behind those already planned.

@@ -51,10 +51,10 @@ class Retries:
     def __init__(self, settings: RetrySettings, draw: Callable[[], float]) -> None:
         self._settings = settings
         self._draw = draw
-        self._counts = RollingCounts(settings.budget_for)  # total: first attempts; marked: retries
+        self._counts = RollingCounts(settings.budget_for)  # total: attempts; marked: retries granted
 
-    def note_first(self, now: float) -> None:
-        """Count a first attempt: the budget grows with live traffic."""
+    def note_sent(self, now: float) -> None:
+        """Count an attempt that leaves: the budget grows with live traffic, not with what we refuse ourselves."""
         self._counts.add(now)
 
     def decide(self, *, attempt: int, attempts: int, now: float, deadline: float) -> Pause | Stopped:
@@ -67,7 +67,8 @@ class Retries:
         pause = self._draw() * min(self._settings.pause_max, self._settings.first_pause * 2.0 ** (attempt - 1))
         if deadline - now < pause + self._settings.attempt_needs:
             return Stopped.DEADLINE
-        firsts, retries = self._counts.sums(now)
+        attempts_sent, retries = self._counts.sums(now)
+        firsts = attempts_sent - retries
         if retries >= max(self._settings.budget_floor, firsts * self._settings.budget_percent // 100):
             return Stopped.BUDGET
         self._counts.add(now, total=0, marked=1)
