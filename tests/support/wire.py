@@ -218,8 +218,11 @@ class Connection:
         self.protocol.connection_made(self.transport)
 
     async def send(self, *segments: bytes) -> Connection:
-        """Deliver each segment as one read, as long as the server reads; the rest waits in the socket."""
-        for segment in segments:
+        """Deliver each segment as one read, as long as the server reads; the rest waits in the socket.
+
+        Without segments: deliver what waits, and let the server work.
+        """
+        for segment in segments or (b"",):
             self._backlog += segment
             await self._deliver()
         return self

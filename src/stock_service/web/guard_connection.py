@@ -160,7 +160,7 @@ class GuardedConnection(HttpToolsProtocol):
     def refuse(self, fault: Fault) -> None:
         """Answer `fault` if an answer is still possible, and end the connection."""
         self.observer.notify(ConnectionRefused(fault.kind))
-        half, whole = False, self.started and not self.waiting
+        half, whole = False, self.phase is Phase.BODY and self.started and not self.waiting
         if self.waiting:
             half = self.cycle.response_started
             self.cycle.disconnected = True

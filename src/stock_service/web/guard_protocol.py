@@ -159,12 +159,16 @@ class GuardedProtocol(GuardedConnection):
         if isinstance(judged, Fault):
             raise self._fault_in_parser(judged)
         self._headed = True
-        self._frame(judged)
-        if self._body_left != 0:
+        bodiless = self.parser.get_method() in _METHODS_WITHOUT_BODY
+        self._frame(judged, bodiless=bodiless)
+        # A body nobody will read is thrown away first: then what is wrong with it is still answered.
+        if self._body_left != 0 and not (bodiless and not self._expects()):
             self.start()
 
-    def _frame(self, framing: Framing) -> None:
-        bodiless = self.parser.get_method() in _METHODS_WITHOUT_BODY
+    def _expects(self) -> bool:
+        return any(name == b"expect" for name, _ in self.headers)  # judged: 100-continue, there is no other
+
+    def _frame(self, framing: Framing, *, bodiless: bool) -> None:
         self._body_max = self.limits.ignored_body_bytes if bodiless else self.limits.body_bytes
         self._body_left = framing.length
         if framing.length is None:
@@ -178,9 +182,9 @@ class GuardedProtocol(GuardedConnection):
         return ValueError(fault.kind)
 
     def start(self) -> None:
-        """Hand the request to the ASGI application: with its last byte, or before its body if it has one."""
+        """Hand the request to the ASGI application: before its body if that is wanted, else with its last byte."""
         self.started = True
-        url, headers = self.url, self.headers
+        url, headers, expects = self.url, self.headers, self._expects()
         authority = authority_of(url)
         if authority is not None:
             if not authority:
@@ -188,7 +192,7 @@ class GuardedProtocol(GuardedConnection):
             headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
         super().on_message_begin()  # makes the scope
         self.url = url
-        self.expect_100_continue = any(name == b"expect" for name, _ in headers)  # judged: there is no other
+        self.expect_100_continue = expects
         self.scope["headers"] = headers
         super().on_headers_complete()
         self.headers = []  # trailers end here: the application has its own list

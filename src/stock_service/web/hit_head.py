@@ -25,6 +25,7 @@ _SLOW = (
     b"expect",
     b"if-range",
     b"origin",
+    b"proxy-connection",
     b"range",
     b"transfer-encoding",
     b"upgrade",

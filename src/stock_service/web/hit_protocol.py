@@ -58,14 +58,15 @@ class HitProtocol(GuardedProtocol):
     def data_received(self, data: bytes) -> None:
         if self.free:
             line, _, block = data.partition(b"\r\n")
-            if block == self._block or (self._template is not None and self._fits(block)):
-                target = self.targets.get(line)
-                if target is not None and self._answer(target, self._meaning, self.monotonic()):
+            target = self.targets.get(line)
+            if target is not None:
+                if block == self._block or (self._template is not None and self._fits(block)):
+                    if self._answer(target, self._meaning, self.monotonic()):
+                        return
+                if block.find(HEAD_END) == len(block) - len(HEAD_END) >= 0:
+                    self._parse(data, line, block)
+                    self.settle()
                     return
-            if block.find(HEAD_END) + len(HEAD_END) == len(block) > len(HEAD_END):
-                self._parse(data, line, block)
-                self.settle()
-                return
         self.receive(data)
 
     def begin(self, head: bytes, line: bytes, block: bytes) -> None:
@@ -94,7 +95,7 @@ class HitProtocol(GuardedProtocol):
 
     def _answer_parsed(self) -> bool:
         target = self.targets.get(self._line)
-        if target is None:
+        if target is None or not self.parser.should_keep_alive():
             return False
         meaning = read_head(self.headers)
         if meaning is None:
