@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import ROOT, tracked_files
+from tests.architecture.sources import ROOT, full_names, sources, tracked_files
 
 # Written in parts, so that this file does not hold what it looks for.
 FORBIDDEN = {
@@ -17,6 +18,8 @@ FORBIDDEN = {
     "path of one machine": re.compile(r"(?<![\w.~/-])/" + r"(?:work/(?:main|shared)|root|opt/py" + r"pi|home/\w+)\b"),
     "secret": re.compile("AKIA" + r"[0-9A-Z]{16}|BEGIN (?:RSA |EC )?PRIVATE" + " KEY|gh" + r"p_\w{30,}"),
 }
+# uvicorn loads the first two by name, zoneinfo reads the third where the system has no zone files.
+USED_THROUGH_OTHERS = {"httptools", "uvloop", "tzdata"}
 LOCKS = ("build.txt", "dev.txt", "runtime.txt", "tools.txt")
 _PIN = re.compile(r"([a-z0-9.-]+)==(\S+)(?: ; (.+?))?(?: \\)?\Z")
 
@@ -85,6 +88,17 @@ def test_everything_the_service_needs_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = {re.split(r"[\[<>=!~; ]", line)[0].replace("_", "-").lower() for line in project["dependencies"]}
     assert needed - {name for name, _ in pins("runtime.txt")} == set()
+
+
+def test_what_is_declared_is_what_is_imported() -> None:
+    """Neither an import that comes along by luck, nor a dependency nobody uses."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    declared = {re.split(r"[\[<>=!~; ]", line)[0].replace("-", "_").lower() for line in lines}
+    imported = {name.split(".")[0] for source in sources() for name in full_names(source.tree).values()}
+    foreign = imported - set(sys.stdlib_module_names) - {"stock_service"}
+    assert foreign - declared == set()
+    assert declared - foreign - USED_THROUGH_OTHERS == set()
 
 
 def test_each_dependency_is_accounted_for_in_the_docs() -> None:

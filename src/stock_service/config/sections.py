@@ -54,10 +54,10 @@ class ServerOptions:
     max_connections: int = option(12_000, kinds.whole(1, 1_000_000), "Open connections; more are refused with 503.")
     max_requests: int = option(12_000, kinds.whole(1, 1_000_000), "Requests in work; more are refused with 503.")
     drain_wait: float = option(
-        5.0, kinds.duration("0", "5m"), "Shutdown, first: not ready any more, still taking connections. 0: none."
+        5.0, kinds.duration("0", "5m"), "Shutdown, first: not ready, listening on, every answer says `Connection: close`. 0: none."
     )
     drain_linger: float = option(
-        1.0, kinds.duration("0", "5m"), "Shutdown, second: idle connections are told to close. 0: none."
+        1.0, kinds.duration("0", "5m"), "Shutdown, second: a moment for connections that look idle. 0: none."
     )
     drain_finish: float = option(
         15.0, kinds.duration("0", "10m"), "Shutdown, last: time for running requests. 0: they are cut off."
