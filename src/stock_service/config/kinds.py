@@ -125,27 +125,17 @@ def switch() -> Kind:
     return Kind("`true` or `false`", read, lambda value: "true" if value else "false")
 
 
-def names(pattern: str, problem: str) -> Kind:
-    """Several texts: an array in TOML, separated by commas elsewhere; each must match `pattern`."""
-    item = text(problem, pattern)
-
-    def read(raw: object) -> tuple[str, ...]:
-        return tuple(item.read(part) for part in _parts(raw) if part != "")
-
-    return Kind("list", read, ", ".join)
-
-
 def networks() -> Kind:
-    """Several addresses or networks (`10.0.0.0/8`)."""
+    """Several addresses or networks (`10.0.0.0/8`): an array in TOML, separated by commas elsewhere."""
 
     def read(raw: object) -> tuple[str, ...]:
-        found = [part for part in _parts(raw) if part != ""]
+        found = tuple(str(part) for part in _parts(raw) if part != "")
         for part in found:
             try:
-                ip_network(str(part))
+                ip_network(part)
             except ValueError:
                 raise ValueError(f"holds {part!r}, which is no address or network such as 10.0.0.0/8") from None
-        return tuple(str(part) for part in found)
+        return found
 
     return Kind("list of networks", read, ", ".join)
 

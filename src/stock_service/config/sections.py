@@ -36,11 +36,6 @@ class ServerOptions:
     public_url: str = option(
         "", kinds.url("http", "https", path=True), "Origin in links we hand out. Empty: the one the client used."
     )
-    allowed_hosts: tuple[str, ...] = option(
-        (),
-        kinds.names(r"\*|(\*\.)?[A-Za-z0-9._:\[\]-]+", "write a host name, optionally starting with *."),
-        "Host headers we answer to. Empty: any.",
-    )
     trusted_proxies: tuple[str, ...] = option(
         (), kinds.networks(), "Peers whose Forwarded and X-Forwarded headers count. Empty: none."
     )
@@ -54,7 +49,9 @@ class ServerOptions:
     max_connections: int = option(12_000, kinds.whole(1, 1_000_000), "Open connections; more are refused with 503.")
     max_requests: int = option(12_000, kinds.whole(1, 1_000_000), "Requests in work; more are refused with 503.")
     drain_wait: float = option(
-        5.0, kinds.duration("0", "5m"), "Shutdown, first: not ready, listening on, every answer says `Connection: close`. 0: none."
+        5.0,
+        kinds.duration("0", "5m"),
+        "Shutdown, first: not ready, still listening, answers say `Connection: close`. 0: none.",
     )
     drain_linger: float = option(
         1.0, kinds.duration("0", "5m"), "Shutdown, second: a moment for connections that look idle. 0: none."
