@@ -202,6 +202,49 @@ class CredentialAccepted(Event):
     """The vendor accepts our key again."""
 
 
+# --- shared store ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAsked(Event):
+    """The shared store was asked, or passed over. `operation` is `get`, `put` or `script`.
+
+    `result` is `hit`, `miss`, `ok`, `skipped` or the word of a fault (`cache/shared_faults.py`).
+    """
+
+    operation: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMoved(Event):
+    """The shared store became usable or unusable for this process. `state` is `up` or `away`, `reason` a fault word."""
+
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedDamaged(Event):
+    """A value of the shared store was not what it should be. `kind` is a word of `cache/codec.py`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLed(Event):
+    """A fetch met other processes. `result` is `lead`, `followed`, `late` (waited in vain) or `alone` (no store)."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetMoved(Event):
+    """The vendor's budget is kept elsewhere now. `mode` is `shared` or `local`."""
+
+    mode: str
+
+
 # --- process -----------------------------------------------------------------------------------------------
 
 
