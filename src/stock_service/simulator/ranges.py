@@ -49,8 +49,17 @@ def page_of(prices: Prices, asked: Range, now_ms: int) -> Page:
             edge = asked.window.end_ms(start) if asked.descending else start
             return Page(bars, base_count, edge)
         base_count += len(group)
-        bars.append(group[0] if len(group) == 1 and group[0].start == start else merge(group, start))
+        bars.append(_merged(group, start))
     return Page(bars, base_count, None)
+
+
+def bars_of(prices: Prices, asked: Range, now_ms: int) -> Iterator[Bar]:
+    """The bars of `asked` in its direction, made as they are taken; `limit` does not matter."""
+    return (_merged(group, start) for start, group in _windows(prices, asked, now_ms))
+
+
+def _merged(group: Sequence[Bar], start: int) -> Bar:
+    return group[0] if len(group) == 1 and group[0].start == start else merge(group, start)
 
 
 def merge(group: Sequence[Bar], start: int) -> Bar:
