@@ -6,6 +6,7 @@ Reason for each family: RFC 9110, RFC 9112 and the attacks published against ser
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -347,62 +348,77 @@ BODIES: tuple[tuple[str, tuple[str, ...], bytes], ...] = (
 )
 
 
-def _samples() -> list[Sample]:
-    found: list[Sample] = []
+def _plain() -> Iterator[Sample]:
+    for target, method in product((HIT, SMALL_HIT, LINKED_HIT, LOST, "/health"), ("GET", "HEAD")):
+        yield Sample(f"{method} {target}", get(target, method=method), (method,))
+        yield Sample(f"{method} {target} twice", get(target, method=method) * 2, (method, method))
+        yield Sample(f"{method} {target} to another host", get(target, method=method, host="other:81"), (method,))
+        yield Sample(f"{method} {target} closing", get(target, "Connection: close", method=method), (method,))
 
-    def add(name: str, raw: bytes, *methods: str) -> None:
-        found.append(Sample(name, raw, methods))
 
-    targets = (HIT, SMALL_HIT, LINKED_HIT, LOST, "/health")
-    for target, method in product(targets, ("GET", "HEAD")):
-        add(f"{method} {target}", get(target, method=method), method)
-        add(f"{method} {target} twice", get(target, method=method) * 2, method, method)
-        add(f"{method} {target} to another host", get(target, method=method, host="other:81"), method)
-        add(f"{method} {target} closing", get(target, "Connection: close", method=method), method)
+def _negotiated() -> Iterator[Sample]:
     for value in CODINGS:
-        add(f"accept-encoding {value!r}", hit_with(f"Accept-Encoding: {value}"))
-        add(f"accept-encoding {value!r} with links", hit_with(f"Accept-Encoding: {value}", target=LINKED_HIT))
+        yield Sample(f"accept-encoding {value!r}", hit_with(f"Accept-Encoding: {value}"))
+        yield Sample(f"accept-encoding {value!r} with links", hit_with(f"Accept-Encoding: {value}", target=LINKED_HIT))
     for value, method in product(ETAGS, ("GET", "HEAD")):
-        add(f"{method} if-none-match {value!r}", get(HIT, f"If-None-Match: {value}", method=method), method)
-        identity = head(f"{method} {HIT} HTTP/1.1", _HOST, _AUTH, f"If-None-Match: {value}")
-        add(f"{method} if-none-match {value!r} without gzip", identity, method)
-    add("if-none-match on an error", get(LOST, "If-None-Match: *"))
-    add("two if-none-match", get(HIT, 'If-None-Match: "a"', "If-None-Match: *"))
+        field = f"If-None-Match: {value}"
+        yield Sample(f"{method} if-none-match {value!r}", get(HIT, field, method=method), (method,))
+        identity = head(f"{method} {HIT} HTTP/1.1", _HOST, _AUTH, field)
+        yield Sample(f"{method} if-none-match {value!r} without gzip", identity, (method,))
+    yield Sample("if-none-match on an error", get(LOST, "If-None-Match: *"))
+    yield Sample("two if-none-match", get(HIT, 'If-None-Match: "a"', "If-None-Match: *"))
+
+
+def _credentials() -> Iterator[Sample]:
     for lines, method in product(CREDENTIALS, ("GET", "HEAD")):
-        add(f"{method} credentials {lines}", head(f"{method} {HIT} HTTP/1.1", _HOST, *lines), method)
-        conditional = head(f"{method} {HIT} HTTP/1.1", _HOST, *lines, "If-None-Match: *")
-        add(f"{method} credentials {lines} conditional", conditional, method)
+        line = f"{method} {HIT} HTTP/1.1"
+        yield Sample(f"{method} credentials {lines}", head(line, _HOST, *lines), (method,))
+        conditional = head(line, _HOST, *lines, "If-None-Match: *")
+        yield Sample(f"{method} credentials {lines} conditional", conditional, (method,))
     for query, extra in product(QUERY_CREDENTIALS, ((), (_AUTH,), (f"Authorization: Bearer {OTHER_KEY}",))):
-        add(f"query {query} {extra}", head(f"GET {HIT}{query} HTTP/1.1", _HOST, *extra))
+        yield Sample(f"query {query} {extra}", head(f"GET {HIT}{query} HTTP/1.1", _HOST, *extra))
+
+
+def _heads() -> Iterator[Sample]:
     for value, target in product(CONNECTIONS, (HIT, "/health")):
-        add(f"connection {value!r} {target}", hit_with(f"Connection: {value}", target=target))
-        add(f"connection {value!r} {target} and more", hit_with(f"Connection: {value}", target=target) + _NEXT)
+        raw = hit_with(f"Connection: {value}", target=target)
+        yield Sample(f"connection {value!r} {target}", raw)
+        yield Sample(f"connection {value!r} {target} and more", raw + _NEXT)
     for hosts, version in product(HOSTS, ("1.1", "1.0")):
-        add(f"hosts {hosts} {version}", head(f"GET {HIT} HTTP/{version}", *hosts, _AUTH))
-        add(f"hosts {hosts} {version} with links", head(f"GET {LINKED_HIT} HTTP/{version}", *hosts, _AUTH))
+        yield Sample(f"hosts {hosts} {version}", head(f"GET {HIT} HTTP/{version}", *hosts, _AUTH))
+        linked = head(f"GET {LINKED_HIT} HTTP/{version}", *hosts, _AUTH)
+        yield Sample(f"hosts {hosts} {version} with links", linked)
     for line in LINES:
         methods = ("HEAD",) if line.startswith("HEAD") else ()
-        add(f"line {line!r}", head(line, _HOST, _AUTH), *methods)
-        add(f"line {line!r} and more", head(line, _HOST, _AUTH) + _NEXT, *methods)
+        yield Sample(f"line {line!r}", head(line, _HOST, _AUTH), methods)
+        yield Sample(f"line {line!r} and more", head(line, _HOST, _AUTH) + _NEXT, methods)
     for field in FIELDS:
-        add(f"field {field[:60]!r}", hit_with(field))
-        add(f"field {field[:60]!r} and more", hit_with(field) + _NEXT)
+        yield Sample(f"field {field[:60]!r}", hit_with(field))
+        yield Sample(f"field {field[:60]!r} and more", hit_with(field) + _NEXT)
+
+
+def _bodies() -> Iterator[Sample]:
     for (name, lines, body), line in product(BODIES, (f"GET {HIT} HTTP/1.1", "POST /admin/echo HTTP/1.1")):
-        add(f"{line[:4]} {name}", head(line, _HOST, _AUTH, *lines, body=body))
-        add(f"{line[:4]} {name} and more", head(line, _HOST, _AUTH, *lines, body=body) + _NEXT)
-    add("chunked on HTTP/1.0", head("POST /admin/echo HTTP/1.0", "Transfer-Encoding: chunked", body=_CHUNKED_ABC))
-    add("keep-alive on HTTP/1.0", head(f"GET {HIT} HTTP/1.0", "Connection: keep-alive", _AUTH) + _NEXT)
-    add("upgrade and more", hit_with("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c") + _NEXT)
-    add("websocket and more", hit_with("Connection: Upgrade", "Upgrade: websocket") + _NEXT)
-    add("line feeds only", get().replace(b"\r\n", b"\n"))
-    add("carriage returns only", get().replace(b"\r\n", b"\r"))
-    add("one line feed in the header", get().replace(b"\r\nUser", b"\nUser"))
-    add("empty lines before", b"\r\n\r\n\r\n" + get())
-    add("empty lines between", get() + b"\r\n\r\n" + get())
-    add("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64))
-    add("nothing but an end", b"\r\n\r\n")
-    add("expect on POST", head("POST /admin/echo HTTP/1.1", _HOST, _AUTH, "Expect: 100-continue", "Content-Length: 3"))
-    return found
+        raw = head(line, _HOST, _AUTH, *lines, body=body)
+        yield Sample(f"{line[:4]} {name}", raw)
+        yield Sample(f"{line[:4]} {name} and more", raw + _NEXT)
 
 
-SAMPLES = _samples()
+def _odd() -> Iterator[Sample]:
+    old = head("POST /admin/echo HTTP/1.0", "Transfer-Encoding: chunked", body=_CHUNKED_ABC)
+    expecting = head("POST /admin/echo HTTP/1.1", _HOST, _AUTH, "Expect: 100-continue", "Content-Length: 3")
+    yield Sample("chunked on HTTP/1.0", old)
+    yield Sample("keep-alive on HTTP/1.0", head(f"GET {HIT} HTTP/1.0", "Connection: keep-alive", _AUTH) + _NEXT)
+    yield Sample("upgrade and more", hit_with("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c") + _NEXT)
+    yield Sample("websocket and more", hit_with("Connection: Upgrade", "Upgrade: websocket") + _NEXT)
+    yield Sample("line feeds only", get().replace(b"\r\n", b"\n"))
+    yield Sample("carriage returns only", get().replace(b"\r\n", b"\r"))
+    yield Sample("one line feed in the header", get().replace(b"\r\nUser", b"\nUser"))
+    yield Sample("empty lines before", b"\r\n\r\n\r\n" + get())
+    yield Sample("empty lines between", get() + b"\r\n\r\n" + get())
+    yield Sample("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64))
+    yield Sample("nothing but an end", b"\r\n\r\n")
+    yield Sample("expect on POST", expecting)
+
+
+SAMPLES = [*_plain(), *_negotiated(), *_credentials(), *_heads(), *_bodies(), *_odd()]

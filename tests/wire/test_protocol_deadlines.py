@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from stock_service.base.events import ConnectionRefused, Faulted
@@ -77,12 +79,12 @@ async def test_an_idle_connection_is_kept_for_its_time(warm: bool) -> None:
     if warm:
         await wire.warm(get())
     connection = await wire.connect().send(get(), get(), get())
-    await _after(wire, connection, 74.9)
+    await _after(wire, connection, 74.0)
     assert not connection.closed
     await connection.send(get())
-    await _after(wire, connection, 74.9)
+    await _after(wire, connection, 74.0)
     assert not connection.closed
-    await _after(wire, connection, 0.1)
+    await _after(wire, connection, 1.0)
     assert connection.closed
     assert len(connection.answers()) == 4
 
@@ -164,8 +166,6 @@ async def test_the_sweeper_looks_once_a_second_and_survives_a_fault() -> None:
             raise RuntimeError
 
     clock, recorder, odd, second = ManualClock(), Recorder(), Odd(), Odd()
-    import asyncio
-
     task = asyncio.get_running_loop().create_task(Sweeper(lambda: [odd, second], clock, recorder).run())
     await clock.advance(3.0)
     task.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 
@@ -23,7 +24,7 @@ async def _ask(wire: Wire, sample: Sample, cuts: list[int]) -> Told:
     since = len(connection.output)
     raw = raw_of(sample, wire)
     edges = [0, *cuts, len(raw)]
-    await connection.send(*(raw[start:end] for start, end in zip(edges, edges[1:], strict=False)))
+    await connection.send(*(raw[start:end] for start, end in itertools.pairwise(edges)))
     return told_on(connection, sample.methods, since=since)
 
 

@@ -98,8 +98,9 @@ class Variant:
 class Entry:
     """A stored answer. All times are monotonic seconds of this process.
 
-    `packed` is what a client that takes gzip gets: the gzip variant, or `plain` where packing gains nothing; None
-    while it has not been made. It means nothing while `links` is not empty: then variants depend on the origin.
+    `ready` is what can be sent as it is, to a client that takes no gzip and to one that does: the plain and the gzip
+    variant, or the plain one twice where packing gains nothing. None stands for what has not been made, and for both
+    where the answer has links: then variants depend on the origin.
     """
 
     __slots__ = (
@@ -113,9 +114,9 @@ class Entry:
         "kept",
         "key",
         "links",
-        "packed",
         "plain",
         "pointers",
+        "ready",
         "renew_at",
         "seen",
         "small",
@@ -149,12 +150,15 @@ class Entry:
         self.pointers: tuple[Pointer, ...] = ()
         self.plain = Variant(body, _etag(body))
         self._pointed: dict[tuple[bytes, bool], Variant] | None = None
-        self.packed: Variant | None = None if self._worth_packing() else self.plain
+        self.ready: tuple[Variant | None, Variant | None] = (None, None)
         self.weight_bytes = OVERHEAD_BYTES + len(key) + len(body)
         if links:
             self.weight_bytes += _POINTED_MAX * len(body)
-        elif self.packed is None:
+        elif not self._worth_packing():
+            self.ready = (self.plain, self.plain)
+        else:
             # Large bodies are packed when first asked for, off the loop; their room is reserved now.
+            self.ready = (self.plain, None)
             inline = len(body) <= GZIP_INLINE_BYTES
             self.weight_bytes += len(self.pack().body) if inline else len(body)
 
@@ -191,7 +195,7 @@ class Entry:
     def ready_variant(self, origin: bytes, packed: bool) -> Variant | None:
         """Return the variant that needs no work, or None when it must be made first (`make_variant`)."""
         if not self.links:
-            return self.packed if packed else self.plain
+            return self.ready[packed]
         if self._pointed is None:
             return None
         return self._pointed.get((origin, packed and self._worth_packing()))
@@ -212,9 +216,11 @@ class Entry:
 
     def pack(self) -> Variant:
         """Return the gzip variant, making it on the first call."""
-        if self.packed is None:
-            self.packed = _packed_variant(self.body, self.plain.etag)
-        return self.packed
+        packed = self.ready[True]
+        if packed is None:
+            packed = _packed_variant(self.body, self.plain.etag)
+            self.ready = (self.plain, packed)
+        return packed
 
     def _worth_packing(self) -> bool:
         return len(self.plain.body) >= GZIP_FROM_BYTES

@@ -112,7 +112,7 @@ class Memory:
         entry.kept = True
         if entry.status >= 400:
             self._negative.append(entry)
-            while self.negatives > max(NEGATIVE_FEW, self.entries // NEGATIVE_SHARE):
+            while self._negatives_too_many():
                 self._drop(self._negative.pop())
             return
         ghost = hash(entry.key)
@@ -122,6 +122,11 @@ class Memory:
         else:
             del self._ghosts[ghost]
             self._main.append(entry)
+
+    def _negatives_too_many(self) -> bool:
+        if self.negatives > max(NEGATIVE_FEW, self.entries // NEGATIVE_SHARE):
+            return True
+        return self.negatives > 1 and self._negative.bytes * NEGATIVE_SHARE > self._max_bytes
 
     def _replace(self, old: Entry, new: Entry) -> None:
         new.hits, new.seen, new.small = old.hits, old.seen, old.small
@@ -139,9 +144,7 @@ class Memory:
 
     def _evict_one(self) -> None:
         """Let one entry go: from the queue that is over its share, else from the main one."""
-        if self._negative.bytes * NEGATIVE_SHARE > self._max_bytes:
-            self._drop(self._negative.pop())
-        elif self._small.by_key and (self._small.bytes * SMALL_SHARE > self._max_bytes or not self._main.by_key):
+        if self._small.by_key and (self._small.bytes * SMALL_SHARE > self._max_bytes or not self._main.by_key):
             self._evict_small()
         elif self._main.by_key:
             self._evict_main()

@@ -50,6 +50,9 @@ class GuardedProtocol(GuardedConnection):
         if self.phase is Phase.OVER:
             return
         if self.phase is Phase.HEAD and not self.rest:
+            data = data.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before a request are ignored; they begin nothing
+            if not data:
+                return
             self.since = self.clock.monotonic()
         self.rest = self.rest + data if self.rest else data
         self.free = False
@@ -87,7 +90,7 @@ class GuardedProtocol(GuardedConnection):
     def _take_head(self) -> bool:
         data = self.rest
         if data[0] in b"\r\n":
-            self.rest = data = data.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before a request are ignored
+            self.rest = data = data.lstrip(b"\r\n")
             if not data:
                 return False
         end = data.find(HEAD_END) + len(HEAD_END)

@@ -8,7 +8,6 @@ Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 from stock_service.access.gate import credential_of
@@ -35,27 +34,31 @@ _WEIGHTY = frozenset((*_SLOW, *_READ))
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 
 HeaderFields = list[tuple[bytes, bytes]]
-OriginOf = Callable[[tuple[tuple[bytes, bytes], ...]], bytes]
 
 
 class Head:
-    """The meaning of one block of header fields."""
+    """The meaning of one block of header fields. `origin` is worked out by whoever needs it first, and kept here.
 
-    __slots__ = ("_fields", "_origin", "credential", "etags", "packed", "request_id")
+    `unusual`: there are validators (`etags`), or a request id of the client's own.
+    """
 
-    def __init__(self, fields: HeaderFields, credential: str | None, packed: bool, etags: bytes | None) -> None:
-        self._fields = fields
-        self._origin: bytes | None = None
+    __slots__ = ("credential", "etags", "fields", "origin", "packed", "request_id", "unusual")
+
+    def __init__(
+        self,
+        fields: HeaderFields,
+        credential: str | None,
+        packed: bool,
+        etags: bytes | None,
+        request_id: bytes | None,
+    ) -> None:
+        self.fields = fields
         self.credential = credential
         self.packed = packed
         self.etags = etags
-        self.request_id: bytes | None = None
-
-    def origin(self, origin_of: OriginOf) -> bytes:
-        """Return the origin the client used, asking `origin_of` once."""
-        if self._origin is None:
-            self._origin = origin_of(tuple(self._fields))
-        return self._origin
+        self.request_id = request_id
+        self.unusual = etags is not None or request_id is not None
+        self.origin: bytes | None = None
 
 
 def read_head(fields: HeaderFields) -> Head | None:
@@ -69,14 +72,10 @@ def read_head(fields: HeaderFields) -> Head | None:
     etags = take(b"if-none-match", None)
     request_id = take(b"x-request-id", None)
     usual = _takes_json(take(b"accept", b"")) and take(b"connection", b"keep-alive").lower() == b"keep-alive"
-    if weighty or not usual:
+    harmless = request_id is None or _REQUEST_ID.match(request_id) is not None
+    if weighty or not usual or not harmless:
         return None
-    head = Head(fields, credential, packed, etags)
-    if request_id is not None:
-        if _REQUEST_ID.match(request_id) is None:
-            return None
-        head.request_id = request_id
-    return head
+    return Head(fields, credential, packed, etags, request_id)
 
 
 @lru_cache(maxsize=_REMEMBERED_CREDENTIALS)

@@ -1,0 +1,328 @@
+"""What the fast lane answers, counts and leaves to the ASGI path."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from stock_service.base.events import Faulted
+from stock_service.base.reply import Reply
+from stock_service.cache.entry import Entry
+from stock_service.web.hit_series import EDGES
+from stock_service.web.lookup import LINE_MAX_BYTES, LINES_PER_ENTRY, Lookup
+from tests.support.wire import (
+    HIT,
+    KEY,
+    KEY_LINES,
+    LIFETIME,
+    LIMITED_KEY,
+    LINKED_HIT,
+    LOST,
+    OTHER_KEY,
+    REVOKED_KEY,
+    SMALL_HIT,
+    Answer,
+    Wire,
+    get,
+    key_line,
+    vendor_body,
+)
+
+
+async def _hit(wire: Wire, raw: bytes, method: str = "GET", *, expect: int = 1) -> Answer:
+    """Send one request that must, or must not, be answered by the fast lane."""
+    before = wire.hits
+    connection = await wire.connect().send(raw)
+    assert wire.hits - before == expect
+    [answer] = connection.answers(method)
+    return answer
+
+
+async def test_a_hit_is_a_whole_answer() -> None:
+    """Every header of a data answer is there once, and the body is the vendor's."""
+    wire = Wire()
+    await wire.warm(get())
+    answer = await _hit(wire, get())
+    assert answer.status == 200
+    assert gzip.decompress(answer.body) == vendor_body(HIT)
+    names = [name for name, _ in answer.headers]
+    assert names == [
+        "content-type",
+        "content-length",
+        "content-encoding",
+        "etag",
+        "vary",
+        "cache-control",
+        "age",
+        "cache-status",
+        "date",
+        "x-request-id",
+    ]
+
+
+async def test_age_and_ttl_move_with_time() -> None:
+    """Heads are rendered once a second, not once."""
+    wire = Wire()
+    await wire.warm(get())
+    told = []
+    for seconds in (0.0, 1.5, 1.5, 30.0):
+        wire.clock.shift(seconds)
+        await wire.connect().send(get())  # the credential is verified anew after two seconds
+        answer = await _hit(wire, get())
+        told.append((answer.header("age"), answer.header("cache-status"), answer.header("date")))
+    assert [age for age, _, _ in told] == ["0", "1", "3", "33"]
+    assert [status for _, status, _ in told] == [f"stock-service; hit; ttl={ttl}" for ttl in (60, 58, 57, 27)]
+    assert len({date for _, _, date in told}) == 4
+
+
+async def test_what_is_stale_is_served_and_renewed_once_a_second() -> None:
+    """The hook is called, the client does not wait."""
+    wire = Wire()
+    await wire.warm(get())
+    wire.clock.shift(61.0)
+    await wire.connect().send(get())  # the ASGI path: verifies the key, and renews by itself
+    wire.memory.discard(wire.entry(HIT).key)
+    await wire.warm(get())
+    wire.clock.shift(60.0)
+    wire.lookup.trusted[KEY].until = wire.clock.monotonic() + 2.0
+    for expected in (1, 1, 1):
+        answer = await _hit(wire, get())
+        assert answer.header("cache-status") == "stock-service; hit; ttl=0"
+        assert len(wire.renewed) == expected
+    wire.clock.shift(1.0)
+    answer = await _hit(wire, get())
+    assert answer.header("cache-status") == "stock-service; hit; ttl=-1"
+    assert answer.header("cache-control") == "private, max-age=0"
+    assert len(wire.renewed) == 2
+    assert sum(series.stale for series in wire.lookup.series()) == 4
+
+
+async def test_what_is_too_old_is_no_hit() -> None:
+    """Beyond its refreshing time only the read path decides."""
+    wire = Wire()
+    await wire.warm(get())
+    wire.clock.shift(120.0)
+    wire.lookup.trusted[KEY].until = 1e9
+    answer = await _hit(wire, get(), expect=0)
+    assert answer.header("age") == "0"
+
+
+@pytest.mark.parametrize("target", [HIT, LOST, LINKED_HIT])
+async def test_head_is_the_same_without_the_body(target: str) -> None:
+    """Its length is told, its bytes are not sent."""
+    wire = Wire()
+    await wire.warm(get(target), get(target, method="HEAD"))
+    full = await _hit(wire, get(target))
+    bare = await _hit(wire, get(target, method="HEAD"), "HEAD")
+    assert bare.body == b""
+    assert [field for field in bare.headers if field[0] != "x-request-id"] == [
+        field for field in full.headers if field[0] != "x-request-id"
+    ]
+
+
+async def test_links_lead_to_the_host_the_client_used() -> None:
+    """Per origin; a new one is made by the ASGI path first."""
+    wire = Wire()
+    await wire.warm(get(LINKED_HIT), get(LINKED_HIT, host="other:81"))
+    for host in ("gateway", "other:81"):
+        answer = await _hit(wire, get(LINKED_HIT, host=host))
+        assert f'"next_url":"http://{host}{LINKED_HIT}?cursor=abc"'.encode() in gzip.decompress(answer.body)
+    await _hit(wire, get(LINKED_HIT, host="third"), expect=0)
+    await _hit(wire, get(LINKED_HIT, host="third"), expect=1)
+
+
+async def test_the_clients_own_request_id_comes_back() -> None:
+    """If it is harmless; else it gets one of ours."""
+    wire = Wire()
+    await wire.warm(get())
+    assert (await _hit(wire, get(HIT, "X-Request-Id: mine.1"))).header("x-request-id") == "mine.1"
+    odd = await _hit(wire, get(HIT, "X-Request-Id: no good"), expect=0)
+    assert odd.header("x-request-id") != "no good"
+
+
+async def test_changing_trace_ids_are_recognised_without_parsing() -> None:
+    """The same block but for the ids: no header is parsed, and each answer carries its own request id."""
+    wire = Wire()
+    await wire.warm(get())
+
+    def traced(number: int) -> bytes:
+        return get(HIT, f"traceparent: 00-{number:032x}-{number:016x}-01", f"X-Request-ID: {number:032x}")
+
+    connection = await wire.connect().send(traced(1), traced(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.protocol, "parser", None)
+        await connection.send(*(traced(number) for number in range(3, 20)))
+    answers = connection.answers()
+    assert [answer.header("x-request-id") for answer in answers] == [f"{number:032x}" for number in range(1, 20)]
+
+
+@pytest.mark.parametrize(
+    "value", ["1" * 31 + "_", "1" * 31 + ":", "1" * 30 + "\r\n", "1" * 31, "1" * 33, "1" * 31 + " "]
+)
+async def test_a_trace_id_of_another_form_is_parsed(value: str) -> None:
+    """Only letters, digits and hyphens of the known length fit the hole; anything else takes the long way."""
+    wire = Wire()
+    await wire.warm(get())
+    connection = await wire.connect().send(*(get(HIT, f"b3: {number:032x}") for number in range(4)))
+    template = connection.protocol._template
+    assert template is not None
+    block = get(HIT, f"b3: {value}").partition(b"\r\n")[2]
+    assert not template.fits(block)
+    assert template.fits(get(HIT, f"b3: {7:032x}").partition(b"\r\n")[2])
+
+
+async def test_a_limited_client_is_limited_on_the_fast_lane_too() -> None:
+    """Five a minute are five, whoever answers them, and the fields count down."""
+    wire = Wire()
+    await wire.warm(get())
+    connection = wire.connect()
+    await connection.send(*[get(key=LIMITED_KEY)] * 8)
+    answers = connection.answers()
+    assert [answer.status for answer in answers] == [200] * 5 + [429] * 3
+    left = [(answer.header("ratelimit") or "").split("r=")[1].split(";")[0] for answer in answers[:5]]
+    assert left == ["4", "3", "2", "1", "0"]
+    assert wire.hits >= 4
+    assert (await _hit(wire, get())).status == 200  # others are not affected
+
+
+async def test_a_revoked_key_is_refused_within_its_time() -> None:
+    """At once when the tables are told, and within two seconds of the last check if nobody tells them."""
+    wire = Wire()
+    await wire.warm(get())
+    connection = await wire.connect().send(get(), get(), get())
+    wire.keys.become([*KEY_LINES[1:], key_line(KEY, revoked="2026-02-02T00:00:00Z")])
+    wire.gate.refresh(wire.clock.monotonic(), wire.clock.wall())
+    await connection.send(get())
+    wire.clock.shift(2.0)
+    await connection.send(get())
+    assert [answer.status for answer in connection.answers()] == [200, 200, 200, 200, 401]
+
+    told = Wire()
+    await told.warm(get())
+    connection = await told.connect().send(get(), get(), get())
+    told.keys.become([*KEY_LINES[1:], key_line(KEY, revoked="2026-02-02T00:00:00Z")])
+    told.gate.refresh(told.clock.monotonic(), told.clock.wall())
+    told.lookup.distrust_all()
+    await connection.send(get())
+    assert [answer.status for answer in connection.answers()] == [200, 200, 200, 401]
+
+
+async def test_no_stranger_is_let_in_by_a_table_full_of_friends() -> None:
+    """The credential is looked up at every request, remembered header lines or not."""
+    wire = Wire()
+    await wire.warm(get(), get(key=OTHER_KEY))
+    for key in (None, REVOKED_KEY, KEY[:-1], KEY + "0", KEY.replace("stk_team1", "stk_team2")[:-1] + "0"):
+        answer = await _hit(wire, get(key=key), expect=0)
+        assert answer.status in (401, 403)
+
+
+async def test_a_key_in_the_query_belongs_to_its_line_only() -> None:
+    """And together with another one in the header nobody guesses."""
+    wire = Wire()
+    line = f"{HIT}?apiKey={KEY}"
+    await wire.warm(get(line, key=None), get(key=OTHER_KEY))
+    assert (await _hit(wire, get(line, key=None))).status == 200
+    assert (await _hit(wire, get(line, key=OTHER_KEY), expect=0)).status == 400
+    assert (await _hit(wire, get(HIT, key=None), expect=0)).status in (401, 403)
+
+
+async def test_anybody_may_ask_where_that_is_allowed() -> None:
+    """With any credential or none."""
+    wire = Wire(anonymous=True)
+    await wire.warm(get(key=None), get(key="whatever"))
+    assert (await _hit(wire, get(key=None))).status == 200
+    assert (await _hit(wire, get(key="whatever"))).status == 200
+
+
+async def test_the_counters_equal_what_clients_saw() -> None:
+    """Answers, 304s, clients' requests, entries' hits, and one observation each."""
+    wire = Wire()
+    await wire.warm(get(), get(LOST), get(method="HEAD"))
+    etag = wire.entry(HIT).plain.etag.decode()
+    client = wire.lookup.trusted[KEY].client
+    hits, asked, entry_hits = wire.hits, client.requests, wire.entry(HIT).hits
+    connection = await wire.connect().send(
+        *[get()] * 7, *[get(HIT, f"If-None-Match: {etag[:-1]}-gz{etag[-1]}")] * 3, *[get(LOST)] * 2
+    )
+    statuses = [answer.status for answer in connection.answers()]
+    assert statuses == [200] * 7 + [304] * 3 + [404] * 2
+    assert wire.hits - hits == 12
+    assert client.requests - asked == 12
+    assert wire.entry(HIT).hits - entry_hits == 10
+    for series in wire.lookup.series():
+        assert sum(series.buckets) == series.count
+    by_status = {(series.method, series.status): series for series in wire.lookup.series()}
+    assert by_status["GET", 200].not_modified == 3
+
+
+async def test_observations_fall_into_the_bucket_of_their_edge() -> None:
+    """An edge belongs to its own bucket, as Prometheus counts `le`."""
+    wire = Wire()
+    await wire.warm(get())
+    connection = await wire.connect().send(get())
+    [series] = wire.lookup.series()
+    series.buckets = [0] * (len(EDGES) + 1)
+    connection.protocol.answers._monotonic = iter([x for edge in (*EDGES, 31.0) for x in (0.0, edge)]).__next__
+    await connection.send(*[get()] * (len(EDGES) + 1))
+    assert series.buckets == [1] * (len(EDGES) + 1)
+    assert series.seconds == pytest.approx(sum(EDGES) + 31.0)
+
+
+async def test_lines_lead_only_to_what_the_cache_keeps() -> None:
+    """Replaced: to the new answer. Evicted, discarded or of another status: nowhere."""
+    wire = Wire()
+    await wire.warm(get(SMALL_HIT))
+    old = wire.entry(SMALL_HIT)
+    [pointer] = old.pointers
+    newer = Entry(old.key, old.group, Reply(200, "application/json", b"{}", old.fetched_at + 1), LIFETIME, 1_000.0)
+    assert wire.memory.put(newer)
+    assert pointer.entry is newer
+    assert (await _hit(wire, get(SMALL_HIT))).body == b"{}"
+    gone = Entry(old.key, old.group, Reply(404, "application/json", b"{}", old.fetched_at + 2), LIFETIME, 1_000.0)
+    assert wire.memory.put(gone)
+    assert pointer.entry is None
+    assert (await _hit(wire, get(SMALL_HIT), expect=0)).status == 404
+    await _hit(wire, get(SMALL_HIT), expect=1)
+    wire.memory.discard(old.key)
+    assert (await _hit(wire, get(SMALL_HIT), expect=0)).status == 200
+
+
+async def test_both_tables_are_bounded() -> None:
+    """By rows, by rows of one answer, and by the length of a line."""
+    wire = Wire()
+    wire.lookup._lines_max = 10
+    for number in range(30):
+        await wire.connect().send(get(f"/v2/aggs/ticker/T{number}/prev"))
+    assert len(wire.lookup.targets) == 10
+    wire.lookup._lines_max = 1_000
+    for number in range(LINES_PER_ENTRY + 5):
+        await wire.connect().send(get(f"{HIT}?apiKey={KEY}&adjusted=true{'&' * number}"))
+    assert len(wire.entry(HIT).pointers) <= LINES_PER_ENTRY
+    await wire.connect().send(get(f"{HIT}?zzz={'z' * LINE_MAX_BYTES}"))
+    assert max(map(len, wire.lookup.targets)) <= LINE_MAX_BYTES
+
+
+async def test_what_was_answered_but_not_kept_is_not_learnt() -> None:
+    """A line must never keep alive what the cache let go."""
+    wire = Wire()
+    await wire.warm(get())
+    entry = wire.entry(HIT)
+    wire.memory.discard(entry.key)
+    assert entry.pointers == ()
+    lookup: Lookup = wire.lookup
+    assert all(target.entry is None for target in lookup.targets.values())
+
+
+async def test_a_fault_in_the_fast_lane_costs_speed_only() -> None:
+    """The ASGI path answers; the fault is reported."""
+    wire = Wire()
+    await wire.warm(get())
+    wire.lookup.trusted[KEY].client.take = _broken
+    connection = await wire.connect().send(get())
+    assert wire.observer.count(Faulted) >= 1
+    assert len(connection.answers()) == 1
+
+
+def _broken(now: float) -> bool:
+    raise RuntimeError
