@@ -126,6 +126,13 @@ def test_a_hold_drains_everything_planned_and_new() -> None:
     assert pacer.spend(waiting, 30.0) == Spent(30.0)
 
 
+def test_a_hold_moves_the_whole_queue_in_the_forecast() -> None:
+    pacer = make_pacer(Window(2, 10.0))
+    assert [planned(pacer, 0.0).start_at for _ in range(3)] == [0.0, 0.0, 10.0]
+    pacer.hold_until(30.0, 0.0)
+    assert next_at(pacer, 0.0) == 40.0
+
+
 def test_an_earlier_hold_does_not_shorten_a_later_one() -> None:
     pacer = make_pacer()
     pacer.hold_until(30.0, 0.0)
@@ -191,6 +198,15 @@ def test_429s_without_retry_after_double_the_pause_and_an_answer_resets_it() -> 
     pacer.answered(send(pacer, now).at)
     now = pacer.peek(now + 1.0).next_at
     assert pacer.limited(now, send(pacer, now).at, None) == 1.0
+
+
+def test_an_answer_to_a_call_from_before_the_refusal_resets_nothing() -> None:
+    pacer = make_pacer(Window(100, 1.0))
+    early = send(pacer, 0.0)
+    pacer.limited(0.1, send(pacer, 0.0).at, None)
+    pacer.answered(early.at)
+    now = pacer.peek(1.0).next_at
+    assert pacer.limited(now + 0.1, send(pacer, now).at, None) == 2.0
 
 
 def test_a_slow_plan_waits_as_long_as_it_takes_to_free_one_call() -> None:

@@ -33,6 +33,7 @@ from stock_service.base.events import (
 )
 from stock_service.base.reply import Reply
 from stock_service.upstream.breaker import BreakerSettings, Override
+from stock_service.upstream.breakers import Breakers
 from stock_service.upstream.call import Priority, Upstream, UpstreamSettings
 from stock_service.upstream.client import ClientSettings, Exchange
 from stock_service.upstream.outcome import ExchangeFailed, Fault
@@ -362,6 +363,13 @@ async def test_a_503_with_retry_after_is_passed_on_and_nothing_is_sent_before(ri
     assert len(rig.client.calls) == 1
 
 
+async def test_a_server_that_names_a_time_is_not_asked_before_it_even_when_forced(rig: Rig) -> None:
+    rig.upstream.override(Override.FORCE_CLOSED, "key-1")
+    rig.client.acts.append(answer(503, retry_after=2.0))
+    assert isinstance(await rig.error(), VendorFailed)
+    assert len(rig.client.calls) == 1
+
+
 async def test_one_probe_at_a_time_and_the_others_get_their_slots_back() -> None:
     rig = Rig(Window(8, 10.0))
     await rig.fail(answer(500), times=5)
@@ -375,8 +383,7 @@ async def test_one_probe_at_a_time_and_the_others_get_their_slots_back() -> None
     gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert Counter(type(result) for result in results) == {Reply: 1, CircuitOpen: 2}
-    await rig.clock.advance(11.0)
-    assert rig.remaining() == 8
+    assert rig.remaining() == 7
 
 
 async def test_a_result_of_an_older_world_is_dropped_and_told(rig: Rig) -> None:
@@ -404,6 +411,13 @@ async def test_an_operator_may_force_and_reset(rig: Rig) -> None:
     rig.upstream.reset()
     assert (rig.state(), rig.upstream.breaker_snapshot()["gauge"]) == ("closed", 0)
     assert [event.mode for event in rig.seen.of(BreakerOverridden)] == ["force_open", "none", "force_closed", "none"]
+
+
+def test_the_number_of_breakers_is_bounded() -> None:
+    breakers = Breakers(BreakerSettings(), lambda: 0.5, Recorder())
+    for number in range(1_000):
+        breakers.ask(f"class-{number}", 0.0)
+    assert len(breakers.snapshot(0.0)["classes"]) == 64
 
 
 # --- key ---------------------------------------------------------------------------------------------------
@@ -473,6 +487,34 @@ async def test_background_work_takes_at_most_its_seats_and_none_that_is_waited_f
     results = await asyncio.gather(*background, *interactive, return_exceptions=True)
     assert Counter(type(result) for result in results) == {Reply: 6, Overloaded: 2}
     assert rig.upstream.snapshot()["calls"] == {"under_way": 0, "queued": 0}
+
+
+async def test_a_refresh_never_queues_for_a_seat() -> None:
+    rig = Rig(*PAID, client=ClientSettings(connections=2))
+    gate = asyncio.Event()
+    rig.client.always = gate
+    interactive = [rig.start() for _ in range(2)]
+    await settle()
+    refresh = rig.start(priority=Priority.REFRESH)
+    await settle()
+    assert isinstance(refresh.exception(), Overloaded)
+    gate.set()
+    await asyncio.gather(*interactive)
+
+
+async def test_a_circuit_that_opened_while_one_queued_for_a_seat_costs_no_further_wait() -> None:
+    rig = Rig(*PAID, client=ClientSettings(connections=1))
+    gate = asyncio.Event()
+    rig.client.always = gate
+    first, second = rig.start(), rig.start()
+    await settle()
+    rig.upstream.override(Override.FORCE_OPEN, "key-1")
+    rig.pacer.hold_until(rig.now + 5.0, rig.now)
+    gate.set()
+    await first
+    await settle()
+    assert isinstance(second.exception(), CircuitOpen)
+    assert len(rig.seen.of(SlotGranted)) == 1
 
 
 async def test_the_queue_for_seats_is_bounded_in_number_and_in_time() -> None:

@@ -167,8 +167,7 @@ class Upstream:
         answer = judged.exchange
         if answer is not None and judged.judgement.rule.passes:
             return Reply(answer.status, answer.content_type, answer.body, began_at, answer.request_id)
-        retry = judged.judgement.retry and not admission.permit.probe and not _wish(judged)
-        return _Failure(self._error(judged, took), retry)
+        return _Failure(self._error(judged, took), judged.judgement.retry and not _wish(judged))
 
     async def _take_slot(self, priority: Priority, latest: float) -> Spent:
         asked_at = self._clock.monotonic()
