@@ -131,7 +131,7 @@ class Upstream:
     async def _attempt(
         self, request: VendorRequest, deadline: float, priority: Priority, edge: Mapping[str, str] | None
     ) -> Reply | _Failure:
-        group = request.endpoint.group
+        group = request.endpoint.group.value
         now = self._in_time(deadline)
         latest = max(now, min(now + self._settings.max_wait, deadline - self._settings.exchange_needs))
         self._health.check(group, now)
@@ -197,7 +197,7 @@ class Upstream:
         self, request: VendorRequest, failure: _Failure, attempt: int, deadline: float, priority: Priority
     ) -> float | None:
         now = self._clock.monotonic()
-        group = request.endpoint.group
+        group = request.endpoint.group.value
         if not failure.retry or not self._health.admits(group, now):
             return None
         retry = self._settings.retry
