@@ -15,7 +15,7 @@ import msgspec
 
 from stock_service.cache.ranges import Span
 from stock_service.cache.series import Slice
-from stock_service.cache.sizes import BarSize, midnight_ms
+from stock_service.cache.sizes import END_OF_BARS_MS, BarSize, midnight_ms
 from stock_service.market.hours import zone_of
 from stock_service.market.markets import Market, market_of
 from stock_service.vendor.endpoints import Group
@@ -61,8 +61,8 @@ class BarsQuestion:
 def question_of(request: VendorRequest) -> BarsQuestion | None:
     """Return the question for bars that `request` is, or None when the series cannot answer it.
 
-    It cannot when the bars' grid is not known, when the answer is to be CSV, or for a cursor or a parameter that is
-    not ours: such a request is for the vendor as it stands.
+    It cannot when the bars' grid is not known, when the answer is to be CSV, for a range no calendar reaches, or for a
+    cursor or a parameter that is not ours: such a request is for the vendor as it stands.
     """
     if request.endpoint.group is not Group.BARS or request.accept != "json":
         return None
@@ -79,6 +79,8 @@ def question_of(request: VendorRequest) -> BarsQuestion | None:
         return None
     key = SeriesKey(path["ticker"], size, params.get("adjusted", "true") == "true")
     span = _read_span(key, path["from"], path["to"])
+    if span.start >= END_OF_BARS_MS:
+        return None
     return BarsQuestion(key, span, path["from"], path["to"], params.get("sort") == "desc", int(limit))
 
 
@@ -121,7 +123,10 @@ def envelope(question: BarsQuestion, found: Slice, request_id: str, origin: str)
 def next_target(question: BarsQuestion, next_at: int) -> str:
     """Return path and query of the page that begins with the bar at `next_at`."""
     key = question.key
-    ends = (question.first, str(next_at)) if question.descending else (str(next_at), question.last)
+    ends = (str(next_at), question.last)
+    if question.descending:
+        # The last bar may begin before the asked time it overlaps; the range must not end before it begins.
+        ends = (question.first, str(max(next_at, _first_ms(key, question.first))))
     state = {
         "adjusted": str(key.adjusted).lower(),
         _MARK[0]: _MARK[1],
@@ -135,13 +140,16 @@ def next_target(question: BarsQuestion, next_at: int) -> str:
 
 def _read_span(key: SeriesKey, first: str, last: str) -> Span:
     """Return the beginnings of all bars that overlap the asked time: the vendor widens both ends to whole bars."""
-    zone = zone_of(key.market)
-    start = int(first) if first.isdecimal() else midnight_ms(date.fromisoformat(first), zone)
+    zone, start = zone_of(key.market), _first_ms(key, first)
     if last.isdecimal():
         end = int(last)
     else:
         end = midnight_ms(min(date.fromisoformat(last), date(9000, 1, 1)) + _DAY, zone) - 1
     return Span(key.size.first_start(key.market, start), max(key.size.first_start(key.market, start), end + 1))
+
+
+def _first_ms(key: SeriesKey, first: str) -> int:
+    return int(first) if first.isdecimal() else midnight_ms(date.fromisoformat(first), zone_of(key.market))
 
 
 def _read_cursor(cursor: str) -> dict[str, str]:

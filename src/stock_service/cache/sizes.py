@@ -19,6 +19,7 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 _MIDNIGHT = time(0)
 _FIRST_DAY, _LAST_DAY = date(1950, 1, 1), date(2200, 1, 1)  # beyond, there are no bars and calendars overflow
+END_OF_BARS_MS = 7_258_000_000_000  # in the last days of 2199
 _CELL_BARS_MAX_MS = ((60_000, DAY_MS // 24), (3_600_000, DAY_MS), (DAY_MS, 32 * DAY_MS), (2 * DAY_MS, 512 * DAY_MS))
 
 

@@ -71,7 +71,7 @@ class Subject:
 
     def first_day(self, calendar: Calendar) -> date | None:
         """Return the market's first day asked about, or None when there is no such bound."""
-        return None if self.from_at < _EARLIEST else calendar.day_of(self.market, self.from_at)
+        return None if not _EARLIEST <= self.from_at <= _LATEST else calendar.day_of(self.market, self.from_at)
 
     def last_day(self, calendar: Calendar) -> date | None:
         """Return the market's last day asked about, or None when there is no such bound."""
