@@ -20,8 +20,8 @@ _HEADROOM_SECONDS = 1.0  # ours is a little longer than the vendor's window: clo
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one.")
-@click.option("--calls", type=click.IntRange(1), default=100, show_default=True, help="What the simulated plan allows …")
-@click.option("--per", type=click.FloatRange(0.1), default=1.0, show_default=True, help="… in so many seconds.")
+@click.option("--calls", type=click.IntRange(1), default=100, show_default=True, help="What the simulated plan allows,")
+@click.option("--per", type=click.FloatRange(0.1), default=1.0, show_default=True, help="in so many seconds.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Other seeds give other prices.")
 def demo(port: int, calls: int, per: float, seed: int) -> None:
     """Run the service in front of a simulated vendor.
