@@ -209,6 +209,15 @@ def test_a_failure_that_names_its_retry_after_opens_at_once() -> None:
     assert permit(breaker, 2.0).probe
 
 
+def test_a_retry_after_means_nothing_without_a_failure() -> None:
+    breaker = opened()
+    breaker.settle(permit(breaker, 5.0), SKIP, 5.0, retry_after=100.0)
+    assert wait_until(breaker, 5.0) == 10.0
+    breaker.settle(permit(breaker, 10.0), OK, 10.0, retry_after=100.0)
+    breaker.settle(permit(breaker, 10.0), OK, 10.0, retry_after=100.0)
+    assert breaker.peek(10.0).state is State.CLOSED
+
+
 def test_a_short_retry_after_does_not_shorten_a_failed_probes_sleep() -> None:
     breaker = opened()
     breaker.settle(permit(breaker, 5.0), BAD, 5.0, retry_after=1.0)

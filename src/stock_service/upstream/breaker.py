@@ -174,10 +174,12 @@ class Breaker:
         return Go(Permit(self._generation, probe=True))
 
     def settle(self, permit: Permit, verdict: Verdict, now: float, retry_after: float | None = None) -> Settlement:
-        """Report the result of a permitted call. `retry_after` is the vendor's own wish, in seconds from now.
+        """Report the result of a permitted call.
 
-        A failure that names its own `retry_after` opens at once: the vendor has said when asking makes sense.
+        A failure that names its own `retry_after` (seconds from now) opens at once: the vendor has said when asking
+        makes sense. With other verdicts it means nothing.
         """
+        wish = retry_after or 0.0 if verdict is Verdict.FAILURE else 0.0
         if permit.generation == _FORCED:
             return Settlement.IGNORED
         self._lapse(now)
@@ -185,9 +187,9 @@ class Breaker:
             self._late += 1
             return Settlement.LATE
         if self._state is State.HALF_OPEN:
-            self._settle_probe(verdict, now, retry_after or 0.0)
+            self._settle_probe(verdict, now, wish)
         elif verdict is not Verdict.IGNORED:
-            self._record(verdict, now, retry_after or 0.0)
+            self._record(verdict, now, wish)
         return Settlement.IGNORED if verdict is Verdict.IGNORED else Settlement.COUNTED
 
     def peek(self, now: float) -> BreakerView:
@@ -212,27 +214,27 @@ class Breaker:
         moves, self._moves = self._moves, []
         return moves
 
-    def _record(self, verdict: Verdict, now: float, retry_after: float) -> None:
+    def _record(self, verdict: Verdict, now: float, wish: float) -> None:
         failed = verdict is Verdict.FAILURE
         self._run = self._run + 1 if failed else 0
         self._window.add(now, marked=int(failed))
         if self._tripped(now):
-            self._open(now, max(self._sleep_after(0), self._spread(retry_after)))
-        elif failed and retry_after > 0:
-            self._open(now, self._spread(retry_after))
+            self._open(now, max(self._sleep_after(0), self._spread(wish)))
+        elif wish > 0:
+            self._open(now, self._spread(wish))
 
     def _tripped(self, now: float) -> bool:
         total, failures = self._window.sums(now)
         by_share = total >= self._settings.min_volume and failures * 100 >= self._settings.error_percent * total
         return by_share or 0 < self._settings.consecutive_failures <= self._run
 
-    def _settle_probe(self, verdict: Verdict, now: float, retry_after: float) -> None:
+    def _settle_probe(self, verdict: Verdict, now: float, wish: float) -> None:
         if verdict is Verdict.SUCCESS:
             self._close()
             return
         if verdict is Verdict.FAILURE:
             self._failed_probes += 1
-        self._open(now, max(self._sleep_after(self._failed_probes), self._spread(retry_after)))
+        self._open(now, max(self._sleep_after(self._failed_probes), self._spread(wish)))
 
     def _lapse(self, now: float) -> None:
         """Count a probe that was not reported within its lease as failed, from the moment the lease ended."""
@@ -261,6 +263,6 @@ class Breaker:
         base = min(settings.sleep_for * 2.0 ** min(failed_probes, 32), settings.sleep_max)
         return min(base * (1.0 + settings.jitter * (2.0 * self._draw() - 1.0)), settings.sleep_max)
 
-    def _spread(self, retry_after: float) -> float:
+    def _spread(self, wish: float) -> float:
         """Return a floor the vendor set with jitter on top, never taken off."""
-        return retry_after * (1.0 + self._settings.jitter * self._draw())
+        return wish * (1.0 + self._settings.jitter * self._draw())
