@@ -144,17 +144,6 @@ async def test_a_closed_connection_whose_last_bytes_are_never_read_is_cut_off() 
     assert connection.transport.aborted
 
 
-async def test_idle_connections_leave_sooner_while_draining() -> None:
-    """Five seconds instead of seventy-five."""
-    wire = Wire()
-    connection = await wire.connect().send(get())
-    wire.drain.start()
-    await _after(wire, connection, 4.9)
-    assert not connection.closed
-    await _after(wire, connection, 0.1)
-    assert connection.closed
-
-
 async def test_the_sweeper_looks_once_a_second_and_survives_a_fault() -> None:
     """One odd connection must not leave the others unguarded."""
 
@@ -188,7 +177,5 @@ async def test_the_sweeper_looks_once_a_second_and_survives_a_fault() -> None:
 def test_the_verdict_is_a_table(phase: Phase, seconds: float, begun: bool, expected: Overdue | None) -> None:
     """The pure part."""
     limits = Limits()
-    verdict = judge_deadline(
-        phase, for_seconds=seconds, begun=begun, idle_for=limits.keep_alive_for, draining=False, limits=limits
-    )
+    verdict = judge_deadline(phase, for_seconds=seconds, begun=begun, idle_for=limits.keep_alive_for, limits=limits)
     assert verdict is expected

@@ -133,7 +133,6 @@ class GuardedConnection(HttpToolsProtocol):
             for_seconds=now - self.since,
             begun=bool(self.rest),
             idle_for=self.idle_for,
-            draining=self.drain.started,
             limits=self.limits,
         )
         match overdue:

@@ -24,9 +24,7 @@ class Overdue(Enum):
     LINGERING = "lingering"
 
 
-def judge_deadline(
-    phase: Phase, *, for_seconds: float, begun: bool, idle_for: float, draining: bool, limits: Limits
-) -> Overdue | None:
+def judge_deadline(phase: Phase, *, for_seconds: float, begun: bool, idle_for: float, limits: Limits) -> Overdue | None:
     """Return what is overdue after `for_seconds` in `phase`; `begun` if part of a message is here."""
     match phase:
         case Phase.OVER:
@@ -36,5 +34,4 @@ def judge_deadline(
         case Phase.HEAD:
             if begun:
                 return Overdue.HEAD if for_seconds >= limits.head_for else None
-            patience = min(idle_for, limits.keep_alive_draining_for) if draining else idle_for
-            return Overdue.IDLE if for_seconds >= patience else None
+            return Overdue.IDLE if for_seconds >= idle_for else None

@@ -26,6 +26,5 @@ class Limits:
     head_for: float = 10.0  # from the first byte of a head to its end; also how long a new connection may be silent
     body_for: float = 10.0
     keep_alive_for: float = 75.0
-    keep_alive_draining_for: float = 5.0
     unread_for: float = 20.0  # how long a client may take nothing of what was sent
     linger_for: float = 1.0  # grace of a connection that looks idle when listening ends, or was refused

@@ -12,7 +12,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -101,8 +101,14 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End listening, finish what is under way, cut off what takes too long."""
+        accepted = [waiting for listening in sockets or () for waiting in _waiting_on(listening)]
         for server in self.servers:
             server.close()
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(loop.connect_accepted_socket(self._make_protocol, waiting) for waiting in accepted),
+            return_exceptions=True,  # a client that is gone again is no concern of the others
+        )
         for connection in self.connections:
             connection.leave(self._settings.linger_for)
         with suppress(TimeoutError):
@@ -114,6 +120,20 @@ class Server(uvicorn.Server):
         for connection in self.connections:
             connection.transport.abort()
         self._observer.notify(DrainFinished(self._clock.monotonic() - self._drained_at, self.aborted))
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = protocol(self.config, self.server_state, self.lifespan.state)
+        return made
+
+
+def _waiting_on(listening: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections the kernel has accepted for us: closing the listener would reset them."""
+    with suppress(OSError):  # the last word is that none is left
+        while True:
+            waiting, _ = listening.accept()
+            waiting.setblocking(False)
+            yield waiting
 
 
 def bind(settings: ServerSettings) -> socket.socket:
