@@ -184,7 +184,9 @@ class SharedStore:
             _, again = await self._wire.send((), [("EVAL", scripts[i][0], *scripts[i][1]) for i in unknown])
             for i, answer in zip(unknown, again, strict=True):
                 answers[i] = answer
-        self._settle(batch, None)
+        faults = [classify_fault(answer) for answer in (*values, *answers) if isinstance(answer, Exception)]
+        failed = len(faults) == len(values) + len(answers) and all(fault.fails for fault in faults)
+        self._settle(batch, faults[0] if failed else None)
         for future, value in zip(batch.gets.values(), values, strict=True):
             self._answer("get", future, value)
         for (_, _, future), answer in zip(batch.runs, answers, strict=True):
