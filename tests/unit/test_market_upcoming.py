@@ -55,6 +55,7 @@ def test_the_close_is_read_in_new_york_time() -> None:
         b'[{"exchange":"NYSE","date":"soon","status":"closed"}]',
         b'[{"exchange":"NYSE","date":7,"status":"closed"}]',
         b'[{"exchange":"NYSE","date":"2026-12-09","status":"early-close","close":null}]',
+        b'[{"exchange":"NYSE","date":"2026-12-09","status":"early-close","close":"2026-12-09T19:00:00"}]',
         b'[{"exchange":["NYSE"],"date":"2026-12-09","status":"closed"}]',
     ],
 )

@@ -16,7 +16,7 @@ import msgspec
 from stock_service.market.calendar import Calendar
 from stock_service.market.hours import NEW_YORK
 
-_EXCHANGES = frozenset({"NYSE", "NASDAQ"})
+_EXCHANGES = ("NYSE", "NASDAQ")
 _LIST = msgspec.json.Decoder(list[Any])
 
 
@@ -47,7 +47,14 @@ def read_closures(body: bytes) -> Closures:
             if row["status"] == "closed":
                 closed.add(day)
             elif row["status"] == "early-close":
-                early[day] = datetime.fromisoformat(row["close"]).astimezone(NEW_YORK).time()
+                early[day] = _new_york_time(row["close"])
         except (KeyError, TypeError, ValueError):
             continue
     return Closures(frozenset(closed), early)
+
+
+def _new_york_time(text: str) -> time:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment.astimezone(NEW_YORK).time()
