@@ -6,7 +6,6 @@ ASGI path or when the entry was stored. Declines whatever is not simple; the ASG
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -16,13 +15,12 @@ from stock_service.cache.entry import Entry, Variant
 from stock_service.web.conditional import matches_etag
 from stock_service.web.guard_connection import GuardedConnection
 from stock_service.web.hit_head import Head
-from stock_service.web.hit_series import EDGES, Series
+from stock_service.web.hit_series import Series
 from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import HitClient, Lookup, Target, Trusted
 from stock_service.web.origin import Networks, client_origin
 
 RENEW_EVERY = 1.0  # how often a hit past the fresh time asks for a renewal of one entry
-_FIRST_EDGE = EDGES[0]
 
 Renew = Callable[[Entry, HitClient], None]
 
@@ -101,9 +99,7 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - a fault here costs speed, not the answer
             self._observer.notify(Faulted("hit", error))
             return False
-        seconds = self._monotonic() - now
-        series.seconds += seconds
-        series.buckets[0 if seconds <= _FIRST_EDGE else bisect_left(EDGES, seconds)] += 1
+        series.observe(self._monotonic() - now)
         return True
 
     def _unusual(

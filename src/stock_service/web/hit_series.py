@@ -6,6 +6,8 @@ status, which are closed sets; the scrape walks the series, never the entries.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 EDGES = (
     0.00005,
     0.0001,
@@ -28,6 +30,7 @@ EDGES = (
     10.0,
     30.0,
 )
+_FIRST_EDGE = EDGES[0]
 
 
 class Series:
@@ -48,6 +51,11 @@ class Series:
         self.stale = 0
         self.seconds = 0.0
         self.buckets = [0] * (len(EDGES) + 1)
+
+    def observe(self, seconds: float) -> None:
+        """Count how long one answer took."""
+        self.seconds += seconds
+        self.buckets[0 if seconds <= _FIRST_EDGE else bisect_left(EDGES, seconds)] += 1
 
     @property
     def count(self) -> int:
