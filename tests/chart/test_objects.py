@@ -25,7 +25,7 @@ CASES = {
     "ingress alone": (*HOST, "--set", "ingress.restricted.enabled=false"),
     "certificate": (*HOST, "--set", "certificate.enabled=true"),
     "backup": ("--set", "backup.enabled=true"),
-    "shared cache": ("--set", "sharedUrl.existingSecret=valkey", "--set", "networkPolicy.egressPorts={443,6379}"),
+    "more egress": ("--set", "networkPolicy.egressPorts={443,6379}"),
     "no helpers": (
         *("--set", "dashboards.enabled=false", "--set", "networkPolicy.enabled=false"),
         *("--set", "podDisruptionBudget.enabled=false"),

@@ -27,7 +27,7 @@ def test_settings_are_environment_named_by_their_section() -> None:
 
 def test_an_empty_setting_leaves_the_default_of_the_service() -> None:
     """An empty variable would be a value, and often a wrong one."""
-    assert "STOCKS_CACHE__DIR" not in environment(deployment("--set", "config.cache.dir="))
+    assert "STOCKS_SERVER__PUBLIC_URL" not in environment(deployment("--set", "config.server.publicUrl="))
 
 
 @pytest.mark.parametrize("size", ["67108864", "1073741824"])
@@ -47,22 +47,23 @@ def test_keys_come_from_secrets_with_default_names() -> None:
     assert variables["STOCKS_ACCESS__KEYS_FILE"]["value"] == "/etc/stock-service/clients/keys.jsonl"
 
 
-def test_the_address_of_the_shared_cache_may_be_a_secret() -> None:
-    """It can hold a password."""
-    env = container(deployment("--set", "sharedUrl.existingSecret=valkey"))["env"]
-    (shared,) = [item for item in env if item["name"] == "STOCKS_SHARED__URL"]
-    assert shared["valueFrom"]["secretKeyRef"] == {"name": "valkey", "key": "url"}
-
-
 def test_service_links_are_off() -> None:
     """STOCK_SERVICE_PORT=tcp://… in the environment has confused more than one program."""
     assert pod()["enableServiceLinks"] is False
 
 
 def test_the_grace_period_covers_every_step_of_the_drain() -> None:
-    """5 + 5 + 1 + 15 + 2 and a margin of 12 make 40 seconds; a longer drain gets a longer period."""
+    """Pause 5, drain 5 + 1 + 15 and 14 to close and in reserve make 40 seconds; a longer drain gets a longer period."""
     assert pod()["terminationGracePeriodSeconds"] == 40
-    assert pod("--set", "shutdown.finish=60")["terminationGracePeriodSeconds"] == 85
+    assert pod("--set", "config.server.drainFinish=1m")["terminationGracePeriodSeconds"] == 85
+    assert pod("--set", "config.server.drainWait=1500ms")["terminationGracePeriodSeconds"] == 37
+
+
+def test_the_service_is_told_the_drain_the_grace_period_was_computed_from() -> None:
+    """One value feeds both."""
+    seen = environment(deployment("--set", "config.server.drainFinish=1m"))
+    assert seen["STOCKS_SERVER__DRAIN_FINISH"] == "1m"
+    assert seen["STOCKS_SERVER__DRAIN_WAIT"] == "5s"
 
 
 def test_the_pre_stop_pause_works_on_clusters_without_the_sleep_action() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from stock_service.config.sections import FIELDS, Field
 from tests.support.kube_chart import CHART, RenderRefused, container, environment, pick, render
+from tests.support.kube_settings_schema import CHARTS_OWN, SCHEMA, camel_case, schema_text
 
 HPA_LINE = (
     *("--set", "autoscaling.enabled=true", "--set", "autoscaling.minReplicas=3"),
@@ -19,7 +22,8 @@ REFUSED = {
     "a setting that does not exist": (("--set", "config.quota.call=5"), "call"),
     "a section that does not exist": (("--set", "config.quotas.calls=5"), "quotas"),
     "a vendor key as a value": (("--set", "config.upstream.apiKey=k"), "apiKey"),
-    "a password in the shared address": (("--set", "config.shared.url=valkey://:pw@host:6379"), "url"),
+    "a password in an address": (("--set", "config.upstream.url=https://me:pw@host"), "url"),
+    "a duration without its unit": (("--set", "config.quota.per=61"), "per"),
     "a tag that lost its quotes": (("--set-json", "image.tag=1.1"), "tag"),
     "no memory limit": (("--set", "resources.limits.memory=null"), "memory"),
     "a duration without a unit it knows": (("--set", "config.quota.per=5w"), "per"),
@@ -31,10 +35,6 @@ REFUSED = {
     "a certificate for nothing": (("--set", "certificate.enabled=true"), "certificate.enabled"),
     "a route without a gateway": (("--set", "httpRoute.enabled=true"), "parentRefs"),
     "a floor above the ceiling": (("--set", "replicaCount=30"), "30"),
-    "two shared addresses": (
-        ("--set", "sharedUrl.existingSecret=a", "--set", "config.shared.url=valkey://h:1"),
-        "once",
-    ),
     "a service nobody may ask": (("--set", "clientKeys.existingSecret="), "allowAnonymous"),
 }
 
@@ -132,6 +132,35 @@ def _equal_leaves(ours: dict[str, object], defaults: dict[str, object], path: st
         elif value == default:
             found.append(f"{path}{key}")
     return found
+
+
+def test_the_schema_of_the_settings_is_made_from_their_table() -> None:
+    """An option is added once; after that: python -m tests.support.kube_settings_schema."""
+    assert SCHEMA.read_text() == schema_text()
+
+
+def test_the_service_accepts_every_variable_the_chart_sets() -> None:
+    """The first version's chart set names its code never read."""
+    every = {
+        f"{field.section}.{camel_case(field.key)}": _some_value(field)
+        for field in FIELDS
+        if field.name not in CHARTS_OWN
+    }
+    arguments = [part for name, value in every.items() for part in ("--set-json", f"config.{name}={json.dumps(value)}")]
+    deployment = pick(render(*arguments), "Deployment")
+    given = {item["name"] for item in container(deployment)["env"] if item["name"].startswith("STOCKS_")}
+    known = {f"STOCKS_{field.section.upper()}__{field.key.upper()}" for field in FIELDS}
+    assert given == known - {"STOCKS_UPSTREAM__API_KEY_FILE"}
+
+
+def _some_value(field: Field) -> object:
+    """Return a value the schema takes: the default, or a word where that is empty."""
+    written = field.kind.write(field.default)
+    if isinstance(field.default, bool) or (type(field.default) is int and written.isdigit()):
+        return field.default
+    if "network" in field.kind.label:
+        return "10.0.0.0/8"
+    return written or "https://stocks.example.com"
 
 
 def test_no_default_is_a_secret() -> None:

@@ -69,10 +69,19 @@ count fall to 1 for a moment, and rendering the floor would undo the autoscaler,
 {{- end -}}
 {{- end -}}
 
-{{/* Seconds from the first signal to SIGKILL: every step of the drain, and the margin. */}}
+{{/* A duration of the settings in whole seconds, rounded up. */}}
+{{- define "stock-service.seconds" -}}
+{{- $number := regexFind "^[0-9.]+" (toString .) | float64 -}}
+{{- $unit := regexFind "[a-z]+$" (toString .) | default "s" -}}
+{{- mulf $number (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0) $unit) | ceil | int -}}
+{{- end -}}
+
+{{/* Seconds from the first signal to SIGKILL: the pause before it, every step of the drain, and the margin. */}}
 {{- define "stock-service.gracePeriod" -}}
-{{- $sum := 0 -}}
-{{- range .Values.shutdown }}{{ $sum = add $sum (int .) }}{{ end -}}
+{{- $sum := add (int .Values.shutdown.preStop) (int .Values.shutdown.margin) -}}
+{{- range list "drainWait" "drainLinger" "drainFinish" -}}
+{{- $sum = add $sum (include "stock-service.seconds" (get $.Values.config.server .) | int) -}}
+{{- end -}}
 {{- $sum -}}
 {{- end -}}
 
@@ -128,9 +137,6 @@ capabilities:
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (include "stock-service.minReplicas" . | int) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail (printf "the floor of %s replicas (replicaCount, autoscaling.minReplicas) is above autoscaling.maxReplicas %d" (include "stock-service.minReplicas" .) (int .Values.autoscaling.maxReplicas)) -}}
-{{- end -}}
-{{- if and .Values.sharedUrl.existingSecret .Values.config.shared.url -}}
-{{- fail "give the shared cache's address once: sharedUrl.existingSecret or config.shared.url" -}}
 {{- end -}}
 {{- if not (or .Values.clientKeys.existingSecret .Values.config.access.allowAnonymous) -}}
 {{- fail "nobody could ask: give clientKeys.existingSecret, or set config.access.allowAnonymous=true where every caller may spend the vendor key" -}}
