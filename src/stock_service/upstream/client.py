@@ -41,7 +41,7 @@ class ClientSettings:
 
     url: str = "https://api.polygon.io"
     connect_for: float = 1.0
-    first_byte_for: float = 4.0
+    first_byte_for: float = 4.5
     between_bytes_for: float = 2.0
     attempt_for: float = 5.0
     keep_for: float = 15.0
