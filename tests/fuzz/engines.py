@@ -1,0 +1,106 @@
+"""Two ways of making inputs: guided by coverage (atheris, where it is installed), or by chance from a seed.
+
+The guided search runs in a process of its own for each target, because libFuzzer ends its process. Both report the
+same facts; a finding leaves its input, and the inputs before it, under `.tools/fuzz/`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import random
+import re
+import subprocess
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz.mutate import Mutator
+from tests.fuzz.target import Target
+
+ROOT = Path(__file__).resolve().parents[2]
+FOUND = ROOT / ".tools" / "fuzz"
+
+_PAST = 200  # inputs kept before a finding: what a service was taught may matter
+_DONE = re.compile(r"Done (\d+) runs in (\d+) second")
+_PULSE = re.compile(r"^#(\d+)\s", re.MULTILINE)
+_HANG_AFTER = 25  # seconds for one input
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run of one target did. `finding` is a traceback with the input, or empty."""
+
+    target: str
+    engine: str
+    inputs: int
+    seconds: float
+    finding: str = ""
+
+    def __str__(self) -> str:
+        rate = self.inputs / self.seconds if self.seconds else 0.0
+        verdict = "FOUND SOMETHING" if self.finding else "held"
+        counted = f"{self.inputs:>11,} inputs {self.seconds:>7.1f} s {rate:>8,.0f}/s"
+        return f"{self.target:<12} {self.engine:<8} {counted}  {verdict}"
+
+
+def has_guide() -> bool:
+    """Return whether atheris is installed."""
+    return importlib.util.find_spec("atheris") is not None
+
+
+def run_by_chance(
+    name: str, make: Callable[[], Target], *, runs: int, seconds: float, seed: int, now: Callable[[], float]
+) -> Report:
+    """Check every seed of the target and then mutations, until `runs` inputs or `seconds`, whichever comes first."""
+    target, draw = make(), random.Random(f"{name}-{seed}")
+    mutator = Mutator(target.seeds, target.words)
+    past: deque[bytes] = deque(maxlen=_PAST)
+    began = now()
+    done = 0
+    while done < runs and (done % 64 or now() - began < seconds):
+        data = target.seeds[done] if done < len(target.seeds) else mutator.make(draw)
+        past.append(data)
+        done += 1
+        try:
+            target.check(data)
+        except Exception:  # noqa: BLE001 - whatever escapes is what we look for
+            return Report(name, "chance", done, now() - began, _keep_finding(name, past, traceback.format_exc()))
+    return Report(name, "chance", done, now() - began)
+
+
+def run_guided(name: str, *, runs: int, seconds: float, seed: int) -> Report:
+    """Search with atheris in a process of its own, going on from what earlier searches found worth keeping."""
+    (FOUND / name).mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, "-m", "tests.fuzz.guided", name, str(FOUND / name), f"-runs={runs}", f"-seed={seed or 1}",
+        f"-max_total_time={max(1, int(seconds))}", f"-timeout={_HANG_AFTER}", f"-artifact_prefix={FOUND / name}-",
+        "-max_len=4096", "-rss_limit_mb=1024", "-print_final_stats=1",
+    ]  # fmt: skip
+    began = time.monotonic()
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+    said = ran.stdout + ran.stderr
+    done = _DONE.search(said)
+    inputs = int(done[1]) if done else max((int(each) for each in _PULSE.findall(said)), default=0)
+    finding = "" if ran.returncode == 0 and done else said[-6_000:] or f"exit code {ran.returncode}"
+    return Report(name, "guided", inputs, time.monotonic() - began, finding)
+
+
+def replay(target: Target, file: Path) -> int:
+    """Check the input, or the inputs, that a finding left in `file`; return how many there were."""
+    raw = file.read_bytes()
+    inputs = [ast.literal_eval(line) for line in raw.decode().splitlines()] if file.suffix == ".txt" else [raw]
+    for data in inputs:
+        target.check(data)
+    return len(inputs)
+
+
+def _keep_finding(name: str, past: deque[bytes], trace: str) -> str:
+    FOUND.mkdir(parents=True, exist_ok=True)
+    place = FOUND / f"{name}-finding.txt"
+    place.write_text("\n".join(map(repr, past)) + "\n", "utf-8")
+    return f"{trace}\ninput: {past[-1]!r}\nit and the inputs before it: {place.relative_to(ROOT)}"

@@ -1,0 +1,24 @@
+"""The table of targets, and each one's share of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.fuzz.bodies import Bodies
+from tests.fuzz.canonical import Canonical
+from tests.fuzz.credentials import Credentials
+from tests.fuzz.framing import Framing
+from tests.fuzz.lanes import Lanes
+from tests.fuzz.negotiation import Negotiation
+from tests.fuzz.target import Target
+
+# Percent of the inputs. The differential costs most per input and the canonicaliser least; each gets about as much
+# time as it is worth.
+TARGETS: dict[str, tuple[Callable[[], Target], int]] = {
+    "lanes": (Lanes, 10),
+    "framing": (Framing, 20),
+    "canonical": (Canonical, 35),
+    "bodies": (Bodies, 10),
+    "credentials": (Credentials, 10),
+    "negotiation": (Negotiation, 15),
+}

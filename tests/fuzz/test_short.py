@@ -1,0 +1,74 @@
+"""The short form of `make fuzz`: the same targets, a hundred thousand seeded inputs, without atheris.
+
+Not a search: it shows that the targets still run against the service as it is, and holds what the seeds reach.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from stock_service.web import hit_answer, lookup
+from tests.fuzz import engines
+from tests.fuzz.lanes import Lanes
+from tests.fuzz.mutate import Mutator
+from tests.fuzz.targets import TARGETS
+
+RUNS = {
+    "lanes": 4_000, "framing": 10_000, "canonical": 30_000, "bodies": 25_000, "credentials": 6_000,
+    "negotiation": 25_000,
+}  # fmt: skip
+SECONDS = 60.0  # a machine that is busy may take its time; the number of inputs is what counts
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_target_holds_for_every_seed_and_some_thousand_mutations(name: str) -> None:
+    """Seeded: a failure is the same failure everywhere."""
+    make = TARGETS[name][0]
+    report = engines.run_by_chance(name, make, runs=RUNS[name], seconds=SECONDS, seed=1, now=time.monotonic)
+    assert report.finding == ""
+    assert report.inputs == RUNS[name]
+
+
+def test_a_hundred_thousand_inputs_are_tried() -> None:
+    """And every target is among them."""
+    assert sum(RUNS.values()) >= 100_000
+    assert set(RUNS) == set(TARGETS)
+    assert sum(share for _, share in TARGETS.values()) == 100
+
+
+def test_the_differential_reaches_the_fast_lane() -> None:
+    """A comparison of the slow lane with itself would hold too."""
+    target = Lanes()
+    before = target.hits
+    for seed in target.seeds:
+        target.check(seed)
+    assert target.hits - before > len(target.seeds) // 2
+
+
+def test_the_same_seed_makes_the_same_inputs() -> None:
+    target = Lanes()
+    mutator = Mutator(target.seeds, target.words)
+    first, second = ([mutator.make(draw) for _ in range(200)] for draw in (random.Random(3), random.Random(3)))
+    assert first == second
+    assert len(set(first)) > 150
+
+
+# --- every target is seen to fire ---
+
+
+def test_a_fast_lane_that_ignores_the_validator_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hit_answer, "matches_etag", lambda given, etag: False)
+    assert "lanes differ" in _finding("lanes")
+
+
+def test_a_fast_lane_that_learns_less_of_a_credential_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "credential_of", lambda headers, query: None)
+    assert _finding("credentials") or _finding("lanes")
+
+
+def _finding(name: str) -> str:
+    make = TARGETS[name][0]
+    return engines.run_by_chance(name, make, runs=3_000, seconds=SECONDS, seed=1, now=time.monotonic).finding
