@@ -105,8 +105,11 @@ class GuardedProtocol(GuardedConnection):
         return True
 
     def begin(self, head: bytes, line: bytes, block: bytes) -> None:
-        """Give one whole head to the parser."""
-        fault = judge_line(line, self.limits.head) or judge_lines(block, self.limits.head)
+        """Give one whole head to the parser, if it passes."""
+        self.parse(head, judge_line(line, self.limits.head) or judge_lines(block, self.limits.head))
+
+    def parse(self, head: bytes, fault: Fault | None) -> None:
+        """Give one whole head to the parser, unless there is a `fault` in it already."""
         if fault is not None:
             self.refuse(fault)
             return

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from stock_service.base.clock import Clock
 from stock_service.base.events import Observer
 from stock_service.web.drain import Drain
+from stock_service.web.guard_head import judge_lines
 from stock_service.web.guard_limits import Limits
 from stock_service.web.guard_protocol import HEAD_END, GuardedProtocol
 from stock_service.web.hit_answer import Answers, Renew
@@ -68,7 +69,8 @@ class HitProtocol(GuardedProtocol):
                 if known is not None and self.answers.give(self, target, known):
                     return
                 if block.find(HEAD_END) == len(block) - len(HEAD_END) >= 0:
-                    self._parse(data, line, block)
+                    self._line, self._lines = line, block
+                    self.parse(data, judge_lines(block, self.limits.head))  # the line was judged when it was taught
                     self.settle()
                     return
         self.receive(data)
@@ -78,16 +80,13 @@ class HitProtocol(GuardedProtocol):
         known = self._meaning if block == self._block else self._fitting(block)
         target = None if known is None or self.drain.started else self.targets.get(line)
         if target is None or known is None or not self.answers.give(self, target, known):
-            self._parse(head, line, block)
+            self._line, self._lines = line, block
+            super().begin(head, line, block)
 
     def start(self) -> None:
         """Answer the parsed message from memory, or hand it to the ASGI application."""
         if not self.ended or self.drain.started or not self._answer_parsed():
             super().start()
-
-    def _parse(self, head: bytes, line: bytes, block: bytes) -> None:
-        self._line, self._lines = line, block
-        super().begin(head, line, block)
 
     def _fitting(self, block: bytes) -> Head | None:
         """Return what `block` means if it fits the remembered template."""
