@@ -37,7 +37,7 @@ SIZES = [(1, "minute"), (5, "minute"), (30, "second"), (1, "hour"), (4, "hour"),
 ZONES = {
     Market.STOCKS: ZoneInfo("America/New_York"),
     Market.CRYPTO: ZoneInfo("UTC"),
-    Market.FX: ZoneInfo("America/New_York"),
+    Market.FX: ZoneInfo("UTC"),
 }
 ORIGIN = "https://api.vendor.example"
 

@@ -167,12 +167,39 @@ def test_the_settled_day_is_the_last_one_whose_settle_line_has_passed(market: Ma
             assert CALENDAR.settle_line(market, settled + timedelta(days=1)) > wall
 
 
-def test_days_of_crypto_are_utc_and_of_stocks_new_york() -> None:
+def test_days_of_crypto_and_fx_are_utc_and_of_stocks_new_york() -> None:
     wall = utc("2026-11-24T02:00")
     assert CALENDAR.day_of(Market.CRYPTO, wall) == date(2026, 11, 24)
+    assert CALENDAR.day_of(Market.FX, wall) == date(2026, 11, 24)
+    assert CALENDAR.day_start(Market.FX, date(2021, 7, 22)) == 1_626_912_000  # the vendor's own day bar
     assert CALENDAR.day_of(Market.STOCKS, wall) == date(2026, 11, 23)
     assert CALENDAR.day_start(Market.CRYPTO, date(2026, 11, 24)) == utc("2026-11-24")
     assert CALENDAR.day_start(Market.STOCKS, date(2005, 4, 1)) == 1_112_331_600  # the vendor's own day bar
+
+
+@pytest.mark.parametrize(
+    ("market", "day", "starts", "ends"),
+    [
+        (Market.FX, date(2026, 11, 22), ny("2026-11-22T17:00"), utc("2026-11-23T00:00")),
+        (Market.FX, date(2026, 11, 23), utc("2026-11-23T00:00"), utc("2026-11-24T00:00")),
+        (Market.FX, date(2026, 11, 27), utc("2026-11-27T00:00"), ny("2026-11-27T17:00")),
+        (Market.FUTURES, date(2026, 11, 22), ny("2026-11-22T18:00"), ny("2026-11-23T00:00")),
+        (Market.FUTURES, date(2026, 11, 27), ny("2026-11-27T00:00"), ny("2026-11-27T17:00")),
+        (Market.CRYPTO, date(2026, 11, 28), utc("2026-11-28T00:00"), utc("2026-11-29T00:00")),
+    ],
+)
+def test_sessions_of_round_the_clock_markets_are_their_days(
+    market: Market, day: date, starts: float, ends: float
+) -> None:
+    session = CALENDAR.session_of(market, day)
+    assert session is not None
+    assert (session.starts_at, session.opens_at) == (starts, starts)
+    assert (session.closes_at, session.ends_at) == (ends, ends)
+
+
+@pytest.mark.parametrize("market", [Market.FX, Market.FUTURES])
+def test_saturday_has_no_session(market: Market) -> None:
+    assert CALENDAR.session_of(market, date(2026, 11, 28)) is None
 
 
 def test_previous_session_skips_weekends_and_holidays() -> None:

@@ -9,12 +9,13 @@ Never infers a closure: an unscheduled one is told by `with_closures`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from stock_service.market.closures import CLOSED_DAYS, EARLY_CLOSE_DAYS, FIRST_YEAR, LAST_YEAR
 from stock_service.market.hours import (
     EARLY_CLOSE,
+    NEW_YORK,
     Session,
     Turn,
     exchange_session,
@@ -110,7 +111,7 @@ class Calendar:
                 return session
 
     def day_of(self, market: Market, wall: float) -> date:
-        """Return the market's calendar day at Unix second `wall` (UTC days for crypto, New York's otherwise)."""
+        """Return the market's calendar day at Unix second `wall` (UTC days for crypto and FX, New York's otherwise)."""
         return datetime.fromtimestamp(wall, zone_of(market)).date()
 
     def day_start(self, market: Market, day: date) -> float:
@@ -123,15 +124,14 @@ class Calendar:
         12:00 New York time on the following calendar day; 12:00 UTC for crypto; 12:00 New York time on the
         Monday after the week's end for FX and futures (docs/market.md).
         """
-        zone = zone_of(market)
         if market in (Market.FX, Market.FUTURES):
             since_sunday = (day.weekday() + 1) % 7
-            return instant(day + timedelta(days=8 - since_sunday), _NOON, zone)
-        return instant(day + _DAY, _NOON, zone)
+            return instant(day + timedelta(days=8 - since_sunday), _NOON)
+        return instant(day + _DAY, _NOON, zone_of(market))
 
     def settled_day(self, market: Market, wall: float) -> date:
         """Return the last day whose data is final at Unix second `wall`; all days before it are final too."""
-        local = datetime.fromtimestamp(wall, zone_of(market))
+        local = datetime.fromtimestamp(wall, UTC if market is Market.CRYPTO else NEW_YORK)
         if market in (Market.FX, Market.FUTURES):
             since_monday = local.weekday()
             days_back = since_monday + 2 if since_monday or local.time() >= _NOON else 9
@@ -139,7 +139,7 @@ class Calendar:
         return local.date() - (_DAY if local.time() >= _NOON else 2 * _DAY)
 
     def _find_span(self, market: Market, wall: float) -> _Span:
-        today = self.day_of(market, wall)
+        today = datetime.fromtimestamp(wall, NEW_YORK).date()
         turns = list(self._turns(market, today))
         current = next(turn for turn in reversed(turns) if turn.at <= wall)
         later = [turn for turn in turns if turn.at > wall]

@@ -2,7 +2,8 @@
 
 Pure functions of a day and the exchange's special days. Stocks, options and indices share the hours of the US
 stock market: index options trade a little longer than stocks, and calling them closed early would be the worse
-mistake. Crypto days are UTC days, all others are days of New York; FX and futures weeks begin on Sunday evening.
+mistake. Days of crypto and FX are UTC days, as the vendor's bars have them, all others are days of New York. FX and
+futures weeks begin on Sunday evening in New York.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class Session:
 
 
 def zone_of(market: Market) -> tzinfo:
-    """Return the zone whose midnight begins this market's calendar days."""
-    return UTC if market is Market.CRYPTO else NEW_YORK
+    """Return the zone whose midnight begins the days of this market's data."""
+    return UTC if market in (Market.CRYPTO, Market.FX) else NEW_YORK
 
 
 def instant(day: date, at: time, zone: tzinfo = NEW_YORK) -> float:
@@ -91,8 +92,8 @@ def exchange_turns(day: date, session: Session | None) -> list[Turn]:
 
 
 def week_turns(market: Market, day: date) -> list[Turn]:
-    """Return the phases of one calendar day of FX, futures or crypto, in order, from midnight."""
-    start = instant(day, _MIDNIGHT, zone_of(market))
+    """Return the phases of one day of New York's calendar for FX, futures or crypto, in order, from midnight."""
+    start = instant(day, _MIDNIGHT)
     weekday = day.weekday()
     if market is Market.CRYPTO:
         return [Turn(start, Phase.REGULAR)]
@@ -110,12 +111,12 @@ def week_turns(market: Market, day: date) -> list[Turn]:
 
 
 def week_session(market: Market, day: date) -> Session | None:
-    """Return the part of calendar day `day` on which FX, futures or crypto trades, or None for a closed day."""
-    open_turns = [turn for turn in week_turns(market, day) if turn.phase is Phase.REGULAR]
-    if not open_turns:
+    """Return the part of `day` (see `zone_of`) on which FX, futures or crypto trades, or None for a closed day."""
+    if day.weekday() == _SATURDAY and market is not Market.CRYPTO:
         return None
-    starts = open_turns[0].at
-    ends = instant(day + timedelta(days=1), _MIDNIGHT, zone_of(market))
-    if day.weekday() == _FRIDAY and market is not Market.CRYPTO:
-        ends = instant(day, _FX_TURN)
+    starts, ends = (instant(edge, _MIDNIGHT, zone_of(market)) for edge in (day, day + timedelta(days=1)))
+    if market is not Market.CRYPTO and day.weekday() == _SUNDAY:
+        starts = instant(day, _FX_TURN if market is Market.FX else _FUTURES_RESUME)
+    if market is not Market.CRYPTO and day.weekday() == _FRIDAY:
+        ends = instant(day, _FX_TURN if market is Market.FX else _FUTURES_PAUSE)
     return Session(day, starts, starts, ends, ends)
