@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stock_service.telemetry.table import TABLE, Kind
 from tests.chart.rule_cases import CASES, STEADY, Case, cache, flat, pods, requests
 from tests.support.prometheus_rules import Look, alerts, promtool_verdict, rendered_groups
+from tests.support.promql import metric_names, own_series
 from tests.support.tools import require
 
 ALWAYS = "StockServiceWatchdog"
@@ -111,30 +111,9 @@ def test_one_group_pages_and_the_other_tells() -> None:
 
 def test_every_metric_of_ours_in_a_rule_exists() -> None:
     """The first version of this product alerted on names nobody exported."""
-    names = {metric.name for metric in TABLE}
-    names |= {f"{metric.name}_bucket" for metric in TABLE if metric.kind is Kind.HISTOGRAM}
     recorded = {rule["record"] for group in rendered_groups() for rule in group["rules"] if "record" in rule}
     used = {name for group in rendered_groups() for rule in group["rules"] for name in metric_names(rule["expr"])}
-    assert {name for name in used - names - recorded if not FOREIGN.match(name)} == set()
-
-
-def metric_names(expression: str) -> set[str]:
-    """Return the metrics a PromQL expression reads, as Prometheus' own parser sees them."""
-    import promql_parser
-
-    found: set[str] = set()
-
-    def walk(node: object) -> None:
-        if isinstance(node, promql_parser.VectorSelector) and node.name:
-            found.add(node.name)
-        for part in ("lhs", "rhs", "expr", "vector_selector", "param"):
-            if (child := getattr(node, part, None)) is not None:
-                walk(child)
-        for child in getattr(node, "args", None) or []:
-            walk(child)
-
-    walk(promql_parser.parse(expression))
-    return found
+    assert {name for name in used - own_series() - recorded if not FOREIGN.match(name)} == set()
 
 
 def test_probes_do_not_dilute_the_error_ratio(tmp_path: Path) -> None:
