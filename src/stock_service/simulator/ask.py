@@ -68,7 +68,8 @@ class Ask:
         if cursor is None:
             return self
         try:
-            text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+            padded = cursor + "=" * (-len(cursor) % 4)
+            text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
             pairs = dict(parse_qsl(text, strict_parsing=True, keep_blank_values=True))
         except (binascii.Error, ValueError) as error:
             raise bad_parameter("Could not parse the cursor.") from error

@@ -1,23 +1,23 @@
 """The feeds nothing is computed for: futures, filings, ratings, the economy and whatever else the clients ask.
 
 Decides the answer in this order: the example of a description given at run time (`--examples`), rows with the fields
-of `feed_fields.py`, rows of a plain shape. Values follow from route, ticker and row number; a date is always a real
-one before today. Must never fail for a route it does not know.
+of `feed_fields.py`, rows of a plain shape. Must never fail for a route it does not know.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import msgspec
 
 from stock_service.simulator.ask import Ask
-from stock_service.simulator.dice import roll, share
+from stock_service.simulator.dice import share
 from stock_service.simulator.feed_fields import FIELDS
-from stock_service.simulator.listing import Listing, Row, page_rows
+from stock_service.simulator.feed_values import Cell, value_of
+from stock_service.simulator.listing import Listing, page_rows
 from stock_service.simulator.sessions import Market, ordinal_at
 from stock_service.simulator.ticks import NS_PER_MS
 from stock_service.simulator.world import World
@@ -27,15 +27,6 @@ _ROWS = 12
 
 _PLAIN = "date id name ticker value"
 
-_DATES = re.compile(r"(?:^|_)(?:date|period|period_end|inception|from|to|end)$|_date$|^date|^active_(?:from|to)$")
-_TIMES = re.compile(r"timestamp$|^window_start$")
-_TEXTS = re.compile(
-    r"(?:^|_)(?:action|advisor|agent|analyst|author|benchmark|body|calendar_url|case|category|center|channel|class"
-    r"|classification|code|company|consumer_type|country|cover|cusip|custodian|description|disposed|distributor|event"
-    r"|figi|firm|focus|grade|group|indirect|industry|insight|isin|issuer|leverage|locale|maker|manager|method|mic|name"
-    r"|notes|objective|ownership|period|positioning|product_type|quotation|rating|region|remarks|section|sector|sedol"
-    r"|style|taxonomy|teaser|text|time|title|type|unit_of_measure|url|venue|currency|status|acronym|frequency)$"
-)
 _EXAMPLE_PARTS = re.compile(r"\{[^}]*\}")
 
 
@@ -60,25 +51,32 @@ def feed(world: World, ask: Ask, route: str) -> object:
     today = date.fromordinal(ordinal_at(Market.STOCKS, ask.now_ms))
     fields = FIELDS.get(name, _PLAIN).split()
     ticker = ask.resumed().params.get("ticker") or single.split("/")[0]
-    rows = [_row(name or path, fields, ticker or _listed(world, number), today, number) for number in range(_ROWS)]
+    rows = [
+        {
+            field: value_of(Cell(name or path, field, ticker or _listed(world, number), today, number))
+            for field in fields
+        }
+        for number in range(_ROWS)
+    ]
     if single and name.rsplit("/", 1)[-1] in ("contracts", "products") and "/" not in single:
         return {"status": "OK", "request_id": ask.request_id, "results": rows[0]}
     return page_rows(ask, rows, Listing(limit=10, most=50_000))
 
 
-def futures_snapshot(world: World, ask: Ask, version: str) -> object:  # noqa: ARG001 - the route's parts are arguments
-    """`/futures/{version}/snapshot`"""
+def futures_snapshot(world: World, ask: Ask, version: str) -> object:  # noqa: ARG001 - one shape of answers
+    """`/futures/{version}/snapshot`; the older version without details, which its client cannot read."""
     rows = []
     for number, code in enumerate(("ESZ6", "NQZ6", "CLF7")):
         price = round(50 + 5_000 * share("future", code), 2)
         time = {"last_updated": ask.now_ms * NS_PER_MS, "timeframe": "REAL-TIME"}
         session = {"change": 1.0, "change_percent": 0.1, "close": price, "high": price + 2, "low": price - 2}
         session |= {"open": price - 1, "previous_settlement": price - 1, "settlement_price": price, "volume": 1000.0}
+        details = {"details": {"open_interest": 1000 + number, "settlement_date": "2026-12-18"}}
         rows.append(
             {
                 "ticker": code,
                 "product_code": code[:2],
-                "details": {"open_interest": 1000 + number, "settlement_date": "2026-12-18"},
+                **(details if version == "v1" else {}),
                 "last_minute": {"open": price, "high": price, "low": price, "close": price, "volume": 10.0, **time},
                 "last_quote": {"ask": price + 0.25, "ask_size": 3, "bid": price - 0.25, "bid_size": 4, **time},
                 "last_trade": {"price": price, "size": 2, **time},
@@ -108,43 +106,3 @@ def _example_of(operation: Mapping[str, Mapping[str, Mapping[str, Mapping[str, M
 def _listed(world: World, number: int) -> str:
     stocks = world.listed(Market.STOCKS)
     return stocks[number % len(stocks)].ticker if stocks else "AAPL"
-
-
-def _row(route: str, fields: list[str], ticker: str, today: date, number: int) -> Row:
-    return {field: _value(route, field, ticker, today, number) for field in fields}
-
-
-def _value(route: str, field: str, ticker: str, today: date, number: int) -> object:  # noqa: C901, PLR0912 - a table
-    day = today - timedelta(days=30 * number + 1)
-    chance = roll(route, field, ticker, number)
-    if field == "ticker" or field.endswith("_ticker"):
-        return ticker
-    if field == "tickers":
-        return [ticker]
-    if field in ("channels", "images", "tags", "other_managers"):
-        return [f"{field} {number}"]
-    if field.endswith("_exposure"):
-        return {"A": 0.6, "B": 0.4}
-    if field == "active" or field.startswith(("is_", "aff_", "not_")) or field == "equity_swap_involved":
-        return field == "active"
-    if field in ("last_updated", "published"):
-        return f"{day.isoformat()}T12:00:00Z"
-    if field == "fiscal_year":
-        return day.year
-    if field == "fiscal_period":
-        return f"Q{(day.month + 2) // 3}"
-    if field == "fiscal_quarter":
-        return (day.month + 2) // 3
-    if field == "time":
-        return "09:30:00"
-    if _TIMES.search(field):
-        return day.toordinal() * 86_400 * 1_000_000_000 - 62_135_683_200 * 1_000_000_000
-    if _DATES.search(field) and not field.endswith("fiscal_period"):
-        return day.isoformat()
-    if field == "id" or field.endswith(("_id", "cik", "number")):
-        return f"{chance:016x}"
-    if field.endswith("url"):
-        return f"https://simulated.example/{chance:08x}"
-    if _TEXTS.search(field):
-        return f"{field.replace('_', ' ')} {number}"
-    return round(1 + chance % 100_000 / 100, 2)

@@ -66,11 +66,11 @@ def ticks_of_second(second: Bar, instrument: Instrument) -> list[Tick]:
     count = max(1, second.trades)
     path = _path(second, count)
     spread = max(1, second.close // 20_000) / instrument.scale
-    start = second.start * NS_PER_MS
+    start, grains = second.start * NS_PER_MS, second.volume // instrument.grain
     ticks, before = [], 0
     for number in range(count):
-        after = second.volume * (number + 1) // count
-        part = after - before
+        after = grains * (number + 1) // count
+        part = (after - before) * instrument.grain
         size = part // instrument.lot if part % instrument.lot == 0 else part / instrument.lot
         at = start + (2 * number + 1) * 500_000_000 // count + second.volume % 997
         ticks.append(Tick(at, path[number] / instrument.scale, size, number, spread))
@@ -90,7 +90,7 @@ def _ticks_of_minute(
 def _path(second: Bar, count: int) -> list[int]:
     if count < 4:
         return [[second.close], [second.open, second.close], [second.open, second.high, second.close]][count - 1]
-    between = [second.open + (second.close - second.open) * step // count for step in range(1, count - 2)]
+    between = [second.open + (second.close - second.open) * step // count for step in range(1, count - 3)]
     return [second.open, second.high, second.low, *between, second.close]
 
 
