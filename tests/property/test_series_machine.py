@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from stock_service.cache.chunks import cell_of, cell_span, split_page
+from stock_service.cache.chunks import Chunk, PackedChunk, cell_of, cell_span, split_page
 from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.cache.ranges import Part, Span
 from stock_service.cache.series import DOUBT_FOR, Gaps, Merged, Ready, Series, Stamp, answered_span
@@ -121,6 +121,13 @@ class SeriesAgainstSlots(RuleBasedStateMachine):
         for gone in slots(Span(*cell_span(cell, SIZE.cell_ms))):
             self.model.pop(gone, None)
 
+    @rule(slot=st.integers(0, SLOTS - 1))
+    def a_cell_is_packed(self, slot: int) -> None:
+        cell = cell_of(BEGIN + slot * STEP, SIZE.cell_ms)
+        before = cell in self.series.cells and isinstance(self.series._chunks[cell], Chunk)
+        assert self.series.pack_cell(cell) is before
+        assert not self.series.pack_cell(cell)
+
     @rule(span=SPANS, bars_max=st.integers(1, 12), descending=st.booleans())
     def a_question_is_asked(self, span: Span, bars_max: int, descending: bool) -> None:
         order = list(range(span.start, span.stop))[:: -1 if descending else 1]
@@ -192,7 +199,8 @@ class SeriesAgainstSlots(RuleBasedStateMachine):
         assert list(self.series.cells) == sorted(self.series._chunks)
         for cell, chunk in self.series._chunks.items():
             assert cell == cell_of(chunk.first, SIZE.cell_ms) == cell_of(chunk.last, SIZE.cell_ms)
-            assert len(msgspec.json.decode(b"[%b]" % chunk.text)) == chunk.count
+            opened = chunk.opened() if isinstance(chunk, PackedChunk) else chunk
+            assert len(msgspec.json.decode(b"[%b]" % opened.text)) == chunk.count
 
 
 TestSeries = SeriesAgainstSlots.TestCase

@@ -252,6 +252,36 @@ def test_the_store_stays_within_its_bytes_and_forgets_what_it_gave_up() -> None:
     assert len(vendor.asked) > 4
 
 
+def test_packed_chunks_weigh_a_third_and_answer_the_same() -> None:
+    gateway = Gateway(Vendor())
+    request = parse_request("/v2/aggs/ticker/X:BTCUSD/range/30/second/2025-10-28/2025-10-29", "limit=50000")
+    bars, heavy = gateway.all_pages(request), gateway.store.weight_bytes
+    packed = gateway.store.pack_oldest(1_000)
+    assert packed > 40
+    assert gateway.store.pack_oldest(1_000) == 0
+    light = gateway.store.weight_bytes
+    assert light < heavy
+    question = question_of(request)
+    assert question is not None
+    assert not isinstance(gateway.store.plan(question, gateway.now), Gaps)
+    assert gateway.store.weight_bytes == light  # whole chunks are counted without opening them
+    assert gateway.all_pages(request) == bars
+    assert gateway.store.weight_bytes == heavy
+    assert len(gateway.vendor.asked) == 1
+
+
+def test_opening_packed_chunks_stays_within_the_bytes() -> None:
+    gateway = Gateway(Vendor(), SeriesStore(30_000))
+    path = "/v2/aggs/ticker/AAPL/range/1/minute"
+    days = [parse_request(f"{path}/2025-10-{day}/2025-10-{day}", "limit=50000") for day in (27, 28, 29, 30, 31)]
+    for request in days:
+        gateway.all_pages(request)
+        gateway.store.pack_oldest(100)
+    for request in days * 2:
+        gateway.all_pages(request)
+        assert gateway.store.weight_bytes <= 30_000
+
+
 def test_a_crowd_of_unknown_tickers_is_bounded_too() -> None:
     store = SeriesStore(50_000)
     gateway = Gateway(Vendor(), store)

