@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from stock_service.base.events import Event
 from stock_service.base.reply import Reply
-from stock_service.cache.entry import Entry
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
-from stock_service.reads.read_path import ReadPath, ReadSettings
+from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
+from stock_service.reads.sources import VendorSource
 from stock_service.upstream.call import Priority
 from stock_service.vendor.request import VendorRequest
 from tests.support.clock import ManualClock
@@ -94,7 +94,7 @@ class Desk:
     clock: ManualClock
     vendor: Vendor
     memory: Memory
-    flights: Flights[Entry]
+    flights: Flights[Landed]
     policy: FixedPolicy
     events: Recorder
     reads: ReadPath
@@ -105,12 +105,11 @@ def make_desk(max_bytes: int = 1 << 20) -> Desk:
     """Return a read path on a manual clock, without jitter."""
     clock = ManualClock()
     vendor, events, policy = Vendor(clock), Recorder(), FixedPolicy()
-    memory, flights = Memory(max_bytes), Flights[Entry](clock)
+    memory, flights = Memory(max_bytes), Flights[Landed](clock)
     reads = ReadPath(
         memory=memory,
         flights=flights,
-        policy=policy,
-        upstream=vendor,
+        source=VendorSource(vendor, policy, clock),
         clock=clock,
         observer=events,
         settings=ReadSettings(request_for=9.0, origins=frozenset({b"https://api.polygon.io"})),

@@ -10,7 +10,7 @@ from stock_service.base.errors import CircuitOpen, NotCached, QuotaSpent, Vendor
 from stock_service.base.events import FetchJoined, OlderDropped, RefreshFailed, StaleServed
 from stock_service.cache.freshness import Lifetime
 from stock_service.reads.decide import ANY_WAY, Wishes
-from stock_service.reads.read_path import Answer, Source
+from stock_service.reads.read_path import Answer, Via
 from stock_service.upstream.call import Priority
 from stock_service.vendor.request import VendorRequest, ask
 from tests.support.clock import settle
@@ -46,7 +46,7 @@ async def fill(desk: Desk, request: VendorRequest, body: bytes = BODY) -> None:
 async def test_first_question_asks_the_vendor_and_the_second_does_not(desk: Desk, request_: VendorRequest) -> None:
     desk.vendor.now_answer = lambda _: BODY
     first, second = await read(desk, request_), await read(desk, request_)
-    assert (first.source, second.source) == (Source.MISS, Source.HIT)
+    assert (first.via, second.via) == (Via.MISS, Via.HIT)
     assert second.entry.body == BODY
     assert len(desk.vendor.calls) == 1
     assert desk.asker.vendor_calls == 1
@@ -58,7 +58,7 @@ async def test_herd_is_one_call_and_only_its_starter_is_charged(desk: Desk, requ
     assert len(desk.vendor.calls) == 1
     desk.vendor.calls[0].answer(BODY)
     answers = await asyncio.gather(*askers)
-    assert sum(answer.source is Source.COLLAPSED for answer in answers) == 199
+    assert sum(answer.via is Via.COLLAPSED for answer in answers) == 199
     assert desk.events.count(FetchJoined) == 199
     assert desk.asker.vendor_calls == 1
 
@@ -80,7 +80,7 @@ async def test_hard_stale_asks_first_and_falls_back(desk: Desk, request_: Vendor
     desk.clock.shift(60.0)
     desk.vendor.now_answer = lambda _: VendorFailed("server", 500)
     answer = await read(desk, request_)
-    assert (answer.source, answer.reason, answer.entry.body) == (Source.STALE, "vendor-down", BODY)
+    assert (answer.via, answer.reason, answer.entry.body) == (Via.STALE, "vendor-down", BODY)
     assert desk.events.count(StaleServed) == 1
     assert desk.events.count(RefreshFailed) == 1
 
@@ -122,7 +122,7 @@ async def test_hanging_vendor_costs_a_stale_answer_part_of_the_time(desk: Desk, 
     desk.clock.shift(60.0)
     # The wait itself is the event loop's; nothing is left of this asker's time.
     answer = await desk.reads.read(request_, desk.asker, deadline=desk.clock.monotonic())
-    assert (answer.source, answer.reason) == (Source.STALE, "vendor-slow")
+    assert (answer.via, answer.reason) == (Via.STALE, "vendor-slow")
     assert desk.flights.running(request_.key)
     desk.vendor.calls[0].answer(NEWER)
     await settle()
@@ -164,7 +164,7 @@ async def test_answer_that_must_not_be_kept_is_served_and_forgotten(desk: Desk, 
     desk.vendor.now_answer = lambda _: BODY
     assert (await read(desk, request_)).entry.body == BODY
     assert desk.memory.entries == 0
-    assert (await read(desk, request_)).source is Source.MISS
+    assert (await read(desk, request_)).via is Via.MISS
 
 
 async def test_quiet_reads_start_no_background_work(desk: Desk, request_: VendorRequest) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from stock_service.base.clock import Clock
 from stock_service.base.errors import NotFound, QuotaSpent, VendorFailed, VendorRefused
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
-from stock_service.reads.read_path import Answer, Meter, ReadPath, Source
+from stock_service.reads.read_path import Answer, Meter, ReadPath, Via
 from stock_service.vendor.links import follow_target
 from stock_service.vendor.payloads import Bar, BarsPage, decode_bars, inspect_body
 from stock_service.vendor.request import VendorRequest, parse_request
@@ -71,7 +71,7 @@ class Questions:
             bars += page.results
             now = self._clock.monotonic()
             age = max(age, answer.entry.age(now))
-            stale = stale or answer.source is Source.STALE or answer.entry.ttl(now) < 0
+            stale = stale or answer.via is Via.STALE or answer.entry.ttl(now) < 0
             following = self._next(page)
         raise VendorFailed("endless-pages")
 

@@ -19,7 +19,7 @@ from stock_service.market.calendar import Calendar
 from stock_service.market.markets import Market, market_of
 from stock_service.reads.questions import Questions, Whole
 from stock_service.reads.quote import Average, Close, Provenance, Quote, Quotes, quote_of_bars, quote_of_snapshot
-from stock_service.reads.read_path import Answer, Meter, Source
+from stock_service.reads.read_path import Answer, Meter, Via
 from stock_service.vendor.payloads import Bar
 from stock_service.vendor.request import ask, bars_request
 
@@ -188,7 +188,7 @@ class QuoteDesk:
 
     def _provenance(self, answer: Answer, market: Market, source: str) -> Provenance:
         now = self._clock.monotonic()
-        stale = answer.source is Source.STALE or answer.entry.ttl(now) < 0
+        stale = answer.via is Via.STALE or answer.entry.ttl(now) < 0
         return Provenance(self._phase(market), answer.entry.age(now), stale, source)
 
     def _phase(self, market: Market) -> str:

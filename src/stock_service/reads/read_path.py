@@ -42,28 +42,13 @@ from stock_service.reads.decide import (
 )
 from stock_service.reads.doubts import Doubts
 from stock_service.reads.renewals import Renewals
+from stock_service.reads.sources import Brought, Errand, Source
 from stock_service.upstream.call import Priority
 from stock_service.vendor.links import clean_body, find_links
 from stock_service.vendor.request import VendorRequest, reopen_request
 
 JITTER = 0.1  # lifetimes are shortened by up to this share, so that equals do not expire together
 _NEVER = Lifetime(0.0)
-
-
-class Upstream(Protocol):
-    """Whoever asks the vendor."""
-
-    async def fetch(self, request: VendorRequest, *, deadline: float, priority: Priority) -> Reply:
-        """Return the vendor's answer or raise one of the family."""
-        ...
-
-
-class LifetimePolicy(Protocol):
-    """Whoever knows how long an answer holds."""
-
-    def judge_lifetime(self, request: VendorRequest, reply: Reply, wall: float) -> Lifetime | None:
-        """Return the promise for `reply`, None when it must not be kept."""
-        ...
 
 
 class Meter(Protocol):
@@ -73,7 +58,7 @@ class Meter(Protocol):
     vendor_calls: int
 
 
-class Source(Enum):
+class Via(Enum):
     """How an answer was come by."""
 
     HIT = "hit"
@@ -87,8 +72,17 @@ class Answer:
     """An entry and how it was come by. `reason` says why a stale one had to do."""
 
     entry: Entry
-    source: Source
+    via: Via
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What a flight brings to all who joined it. `stale` says why a stale answer had to do, or is empty."""
+
+    entry: Entry
+    asked: bool
+    stale: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +100,8 @@ class ReadPath:
         self,
         *,
         memory: Memory,
-        flights: Flights[Entry],
-        policy: LifetimePolicy,
-        upstream: Upstream,
+        flights: Flights[Landed],
+        source: Source,
         clock: Clock,
         observer: Observer,
         settings: ReadSettings,
@@ -116,8 +109,7 @@ class ReadPath:
     ) -> None:
         self._memory = memory
         self._flights = flights
-        self._policy = policy
-        self._upstream = upstream
+        self._source = source
         self._clock = clock
         self._observer = observer
         self._settings = settings
@@ -148,16 +140,15 @@ class ReadPath:
             case Refuse(error):
                 raise error
             case Fetch(until, fallback):
-                return await self._fetch(request, meter, until, fallback)
+                return await self._fetch(request, meter, until, fallback, force=wishes.force)
         assert_never(step)
 
     def refresh(self, request: VendorRequest, meter: Meter) -> None:
         """Renew the answer to `request` in the background, unless that runs already or we are shutting down."""
         if self._quiet or self._flights.running(request.key):
             return
-        meter.vendor_calls += 1
         # The flight keeps its own task and reports its own failure; nobody waits for this one.
-        _ = self._flights.launch(request.key, lambda: self._ask(request, Priority.REFRESH))
+        _ = self._flights.launch(request.key, lambda: self._run(request, Priority.REFRESH, meter))
 
     def refresh_entry(self, entry: Entry, meter: Meter) -> None:
         """Renew a kept answer behind a hit, unless its last renewal failed a moment ago."""
@@ -171,56 +162,73 @@ class ReadPath:
     def _hit(self, entry: Entry, meter: Meter) -> Answer:
         entry.hits += 1
         self._observer.notify(CacheHit(entry.group, meter.id))
-        return Answer(entry, Source.HIT)
+        return Answer(entry, Via.HIT)
 
     def _stale(self, entry: Entry, reason: str) -> Answer:
         entry.hits += 1
         self._observer.notify(StaleServed(entry.group, entry.age(self._clock.monotonic()), reason))
-        return Answer(entry, Source.STALE, reason)
+        return Answer(entry, Via.STALE, reason)
 
-    async def _fetch(self, request: VendorRequest, meter: Meter, until: float, fallback: Entry | None) -> Answer:
-        self._observer.notify(CacheMissed(request.endpoint.group, meter.id))
-        if not self._flights.running(request.key):
-            meter.vendor_calls += 1
+    async def _fetch(
+        self, request: VendorRequest, meter: Meter, until: float, fallback: Entry | None, *, force: bool
+    ) -> Answer:
         try:
-            landed = await self._flights.join(request.key, lambda: self._ask(request, Priority.INTERACTIVE), until)
+            flown = await self._flights.join(
+                request.key, lambda: self._run(request, Priority.INTERACTIVE, meter, force=force), until
+            )
         except ServiceError as error:
+            self._observer.notify(CacheMissed(request.endpoint.group, meter.id))
             if fallback is None or not may_fall_back(error):
                 raise
             return self._stale(fallback, stale_reason(error))
-        if landed.joined:
+        landed = flown.value
+        if landed.stale:
+            return self._stale(landed.entry, landed.stale)
+        if not landed.asked:
+            return self._hit(landed.entry, meter)
+        self._observer.notify(CacheMissed(request.endpoint.group, meter.id))
+        if flown.joined:
             self._observer.notify(FetchJoined(request.endpoint.group))
-        return Answer(landed.value, Source.COLLAPSED if landed.joined else Source.MISS)
+        return Answer(landed.entry, Via.COLLAPSED if flown.joined else Via.MISS)
 
-    async def _ask(self, request: VendorRequest, priority: Priority) -> Entry:
-        """Ask the vendor and keep the answer. Runs as the flight's own task."""
+    async def _run(self, request: VendorRequest, priority: Priority, meter: Meter, *, force: bool = False) -> Landed:
+        """Fetch an answer and keep it. Runs as the flight's own task."""
+
+        def spend() -> None:
+            meter.vendor_calls += 1
+
         deadline = self._clock.monotonic() + self._settings.request_for
         try:
-            reply = await self._upstream.fetch(request, deadline=deadline, priority=priority)
+            brought = await self._source.fetch(Errand(request, deadline, priority, force, spend))
         except ServiceError as error:
             self._note_failure(request, error)
             raise
         kept = self._memory.peek(request.key)
-        if kept is not None and self._is_doubtful(kept, reply):
-            doubted = VendorFailed("unconfirmed-empty", reply.status)
+        if kept is not None and brought.asked and self._is_doubtful(kept, brought.reply):
+            doubted = VendorFailed("unconfirmed-empty", brought.reply.status)
             self._note_failure(request, doubted)
             raise doubted
-        self._renewals.settle_success(request.key)
-        return await self._keep(request, reply)
+        entry = await self._keep(request, brought)
+        if brought.stale:
+            self._back_off(request, brought.stale, None)
+        else:
+            self._renewals.settle_success(request.key)
+        return Landed(entry, brought.asked, brought.stale)
 
     def _is_doubtful(self, kept: Entry, reply: Reply) -> bool:
         usable = kept.freshness(self._clock.monotonic()) is not Freshness.DEAD
         return usable and not self._doubts.confirm(kept, reply)
 
     def _note_failure(self, request: VendorRequest, error: ServiceError) -> None:
-        if self._memory.peek(request.key) is None:
-            return
-        retry_after = getattr(error, "retry_after", None)
-        after = self._renewals.settle_failure(request.key, self._clock.monotonic(), retry_after)
-        self._observer.notify(RefreshFailed(request.endpoint.group, type(error).__name__, after))
+        if self._memory.peek(request.key) is not None:
+            self._back_off(request, type(error).__name__, getattr(error, "retry_after", None))
 
-    async def _keep(self, request: VendorRequest, reply: Reply) -> Entry:
-        promise = self._policy.judge_lifetime(request, reply, self._clock.wall())
+    def _back_off(self, request: VendorRequest, why: str, retry_after: float | None) -> None:
+        after = self._renewals.settle_failure(request.key, self._clock.monotonic(), retry_after)
+        self._observer.notify(RefreshFailed(request.endpoint.group, why, after))
+
+    async def _keep(self, request: VendorRequest, brought: Brought) -> Entry:
+        promise, reply = brought.lifetime, brought.reply
         lifetime = (promise or _NEVER).spread(-JITTER * self._jitter())
         if len(reply.body) > GZIP_INLINE_BYTES:
             # Hashing and scanning megabytes would hold up every other connection.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from stock_service.cache.entry import CACHE_NAME
-from stock_service.reads.read_path import Answer, Source
+from stock_service.reads.read_path import Answer, Via
 
 
 def cache_status(answer: Answer, now: float) -> bytes:
@@ -14,13 +14,13 @@ def cache_status(answer: Answer, now: float) -> bytes:
     `hit` carries the seconds of freshness left, negative while a stale answer is being refreshed.
     """
     ttl = answer.entry.ttl(now)
-    match answer.source:
-        case Source.HIT:
+    match answer.via:
+        case Via.HIT:
             return b"%b; hit; ttl=%d" % (CACHE_NAME, ttl)
-        case Source.MISS:
+        case Via.MISS:
             return b"%b; fwd=uri-miss; stored; ttl=%d" % (CACHE_NAME, ttl)
-        case Source.COLLAPSED:
+        case Via.COLLAPSED:
             return b"%b; fwd=uri-miss; collapsed; ttl=%d" % (CACHE_NAME, ttl)
-        case Source.STALE:
+        case Via.STALE:
             return b"%b; fwd=stale; ttl=%d; detail=%b" % (CACHE_NAME, ttl, answer.reason.encode("ascii"))
-    assert_never(answer.source)
+    assert_never(answer.via)

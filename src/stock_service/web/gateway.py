@@ -69,9 +69,9 @@ class Gateway:
         status = cache_status(answer, now)
         if entry.status == 200 and matches_etag(exchange.header(b"if-none-match") or b"", variant.etag):
             headers = variant.not_modified_headers(entry, now, self._date.value(), status)
-            return Response(304, headers, cache=answer.source.value)
+            return Response(304, headers, cache=answer.via.value)
         headers = variant.headers(entry, now, self._date.value(), status)
-        return Response(entry.status, headers, variant.body, answer.source.value)
+        return Response(entry.status, headers, variant.body, answer.via.value)
 
 
 def parse_question(exchange: Exchange) -> VendorRequest:

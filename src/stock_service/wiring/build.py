@@ -14,15 +14,17 @@ from stock_service.access.gate import Gate
 from stock_service.access.key_file import KeyFile
 from stock_service.base.clock import Clock
 from stock_service.base.events import BreakerOverridden, Broadcast, Observer
-from stock_service.cache.entry import Entry
 from stock_service.cache.flight import Flights
 from stock_service.cache.memory import Memory
 from stock_service.cache.policy import Policy
+from stock_service.cache.series_store import SeriesStore
 from stock_service.config.sections import Settings
 from stock_service.market.calendar import Calendar
+from stock_service.reads.bars_source import BarsSource
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
-from stock_service.reads.read_path import ReadPath, ReadSettings
+from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
+from stock_service.reads.sources import VendorSource
 from stock_service.telemetry.counters import Counters
 from stock_service.telemetry.metrics import CacheSize, Exporter, QuotaLevel, Sources
 from stock_service.upstream.breaker import Override, State
@@ -63,6 +65,9 @@ def build_service(settings: Settings, log: Observer, log_dropped: Callable[[], i
     return _Builder(settings, log, log_dropped, clock).build()
 
 
+_SERIES_SHARE = 0.5  # of the cache's bytes: bars by ticker and span, beside whole answers
+
+
 class _Lever:
     """The breakers, as the admin route moves them: in words, and leaving a line in the log."""
 
@@ -92,8 +97,10 @@ class _Builder:
         self._drain = Drain()
         self._calendar = Calendar()
         self._origins = vendor_origins(settings.upstream.url)
-        self._memory = Memory(settings.cache.max_bytes)
-        self._flights: Flights[Entry] = Flights(clock)
+        for_series = int(settings.cache.max_bytes * _SERIES_SHARE)
+        self._memory = Memory(settings.cache.max_bytes - for_series)
+        self._series = SeriesStore(for_series)
+        self._flights: Flights[Landed] = Flights(clock)
         self._lookup = Lookup()
         self._upstream = self._make_upstream()
         self._reads = self._make_reads()
@@ -144,12 +151,24 @@ class _Builder:
         return ReadPath(
             memory=self._memory,
             flights=self._flights,
-            policy=Policy(self._calendar, policy_settings(self._settings)),
-            upstream=self._upstream,
+            source=self._make_source(),
             clock=self._clock,
             observer=self._observer,
             settings=ReadSettings(self._settings.server.request_timeout, self._origins),
             jitter=random.random,
+        )
+
+    def _make_source(self) -> BarsSource:
+        policy = Policy(self._calendar, policy_settings(self._settings))
+        return BarsSource(
+            store=self._series,
+            beyond=VendorSource(self._upstream, policy, self._clock),
+            upstream=self._upstream,
+            gaps=Flights(self._clock),
+            policy=policy,
+            calendar=self._calendar,
+            clock=self._clock,
+            link_origin=self._settings.upstream.url,
         )
 
     def _make_gate(self) -> Gate:
@@ -204,13 +223,19 @@ class _Builder:
     def _metric_sources(self) -> Sources:
         return Sources(
             series=self._lookup.series,
-            cache=lambda: CacheSize(self._memory.entries, self._memory.bytes, self._memory.evictions),
+            cache=self._cache_size,
             breaker_state=lambda: int(self._upstream.breaker_snapshot()["gauge"]),
             breaker=self._breaker_gauges,
             quota=self._quota_level,
             clients=self._gate.usage,
             in_progress=lambda: self._app.running,
             log_dropped=self._log_dropped,
+        )
+
+    def _cache_size(self) -> CacheSize:
+        memory, series = self._memory, self._series
+        return CacheSize(
+            memory.entries + len(series), memory.bytes + series.weight_bytes, memory.evictions + series.evictions
         )
 
     def _breaker_gauges(self) -> Mapping[str, int]:
@@ -227,7 +252,7 @@ class _Builder:
         return "ready" if self._service.ready else "starting"
 
     def _status(self) -> dict[str, Any]:
-        memory, flights = self._memory, self._flights
+        memory, flights, series = self._memory, self._flights, self._series
         return {
             "version": __version__,
             "readiness": self._readiness(),
@@ -239,6 +264,11 @@ class _Builder:
                 "bytes": memory.bytes,
                 "max_bytes": self._settings.cache.max_bytes,
                 "evictions": memory.evictions,
+            },
+            "series": {
+                "kept": len(series),
+                "bytes": series.weight_bytes,
+                "evictions": series.evictions,
             },
             "requests": {"running": self._app.running, "fetches": len(flights)},
             "clients": [

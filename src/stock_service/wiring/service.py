@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from stock_service.access.gate import Gate
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
-from stock_service.cache.entry import Entry
 from stock_service.cache.flight import Flights
-from stock_service.reads.read_path import ReadPath
+from stock_service.reads.read_path import Landed, ReadPath
 from stock_service.upstream.call import Upstream
 from stock_service.web.app import App
 from stock_service.web.drain import Drain
@@ -34,7 +33,7 @@ class Service:
     _gate: Gate
     _lookup: Lookup
     _reads: ReadPath
-    _flights: Flights[Entry]
+    _flights: Flights[Landed]
     _upstream: Upstream
     ready: bool = False
 

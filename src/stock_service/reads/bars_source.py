@@ -1,0 +1,139 @@
+"""Bars out of the series: what is known is served, what is missing is asked for and nothing else.
+
+Drives the pure store: plan, fetch a gap, merge, plan again, until the question can be answered. Two questions that
+miss the same span share one vendor call. What the series cannot answer goes to the vendor as it stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from hashlib import blake2b
+
+from stock_service.base.clock import Clock
+from stock_service.base.errors import ServiceError, VendorFailed
+from stock_service.base.reply import Reply
+from stock_service.cache.bar_lifetimes import judge_parts
+from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, ask_for, envelope, question_of
+from stock_service.cache.chunks import split_page
+from stock_service.cache.entry import GZIP_INLINE_BYTES
+from stock_service.cache.flight import Flights
+from stock_service.cache.freshness import Lifetime
+from stock_service.cache.policy import Policy
+from stock_service.cache.ranges import Span
+from stock_service.cache.series import Gaps, Ready, answered_span
+from stock_service.cache.series_store import SeriesStore
+from stock_service.market.calendar import Calendar
+from stock_service.reads.decide import may_fall_back, stale_reason
+from stock_service.reads.sources import Brought, Errand, Source, Upstream
+
+_ROUNDS_MAX = 64  # fetches for one answer; a page of bars needs one, a range full of holes a few
+_JSON = "application/json"
+
+
+class BarsSource:
+    """Answers questions for bars from `store`, everything else from `beyond`."""
+
+    def __init__(
+        self,
+        *,
+        store: SeriesStore,
+        beyond: Source,
+        upstream: Upstream,
+        gaps: Flights[Reply | None],
+        policy: Policy,
+        calendar: Calendar,
+        clock: Clock,
+        link_origin: str,
+    ) -> None:
+        self._store = store
+        self._beyond = beyond
+        self._upstream = upstream
+        self._gaps = gaps
+        self._policy = policy
+        self._calendar = calendar
+        self._clock = clock
+        self._link_origin = link_origin
+
+    async def fetch(self, errand: Errand) -> Brought:
+        """Return the answer, asking the vendor for what is missing.
+
+        Raises:
+            ServiceError: something is missing, the vendor cannot be asked, and nothing stale may stand in.
+        """
+        question = question_of(errand.request)
+        if question is None:
+            return await self._beyond.fetch(errand)
+        asked = False
+        if errand.force:
+            refused = await self._fill(question, question.span, errand)
+            if refused is not None:
+                return self._refusal(errand, refused)
+            asked = True
+        for _ in range(_ROUNDS_MAX):
+            planned = self._store.plan(question, self._clock.monotonic())
+            wanted = planned.spans if isinstance(planned, Gaps) else self._renewals(planned, errand, asked)
+            if not wanted:
+                assert isinstance(planned, Ready)  # a gap always names a span
+                return await self._compose(errand, question, planned, asked)
+            try:
+                refused = await self._fill(question, wanted[0], errand)
+            except ServiceError as error:
+                fallback = planned.fallback if isinstance(planned, Gaps) else planned
+                if fallback is None or not may_fall_back(error):
+                    raise
+                return replace(await self._compose(errand, question, fallback, asked), stale=stale_reason(error))
+            if refused is not None:
+                return self._refusal(errand, refused)
+            asked = True
+        raise VendorFailed("endless-pages")
+
+    def _renewals(self, ready: Ready, errand: Errand, asked: bool) -> tuple[Span, ...]:
+        """Return what to renew first: only the errand of a renewal waits for it."""
+        return () if asked or not errand.background else ready.refresh
+
+    async def _fill(self, question: BarsQuestion, span: Span, errand: Errand) -> Reply | None:
+        """Fetch bars of `span` into the store; return the vendor's answer if it is a refusal."""
+        request = ask_for(question.key, span, descending=question.descending)
+
+        async def ask() -> Reply | None:
+            errand.spend()
+            reply = await self._upstream.fetch(request, deadline=errand.deadline, priority=errand.priority)
+            if reply.status != 200:
+                return reply
+            await self._merge(question.key, span, reply, question.descending)
+            return None
+
+        return (await self._gaps.join(request.key, ask, errand.deadline)).value
+
+    async def _merge(self, key: SeriesKey, span: Span, reply: Reply, descending: bool) -> None:
+        if len(reply.body) > GZIP_INLINE_BYTES:
+            page = await asyncio.to_thread(split_page, reply.body, key.size, descending=descending)
+        else:
+            page = split_page(reply.body, key.size, descending=descending)
+        answered = answered_span(span, page, descending)
+        if page.next_url and answered.start >= answered.stop:
+            raise VendorFailed("endless-pages")  # a page that speaks for nothing would be asked for again for ever
+        wall, nothing = self._clock.wall(), page.count == 0
+        parts = judge_parts(self._policy, self._calendar, key.market, key.size, answered, wall, nothing=nothing)
+        self._store.merge(key, answered, page, parts, reply.fetched_at, self._clock.monotonic())
+
+    async def _compose(self, errand: Errand, question: BarsQuestion, ready: Ready, asked: bool) -> Brought:
+        pieces = envelope(question, self._store.slice(question), _request_id(errand), self._link_origin)
+        body = b"".join(pieces)
+        now = self._clock.monotonic()
+        reply = Reply(200, _JSON, body, min(ready.fetched_at, now), _request_id(errand))
+        return Brought(reply, self._lifetime(errand, reply, ready, now), asked)
+
+    def _lifetime(self, errand: Errand, reply: Reply, ready: Ready, now: float) -> Lifetime:
+        """Return the promise of the whole: it holds as long as the part that expires first."""
+        row = self._policy.judge_lifetime(errand.request, reply, self._clock.wall()) or Lifetime(0.0)
+        return replace(row, fresh_for=min(row.fresh_for, ready.fresh_until - now))
+
+    def _refusal(self, errand: Errand, refused: Reply) -> Brought:
+        return Brought(refused, self._policy.judge_lifetime(errand.request, refused, self._clock.wall()))
+
+
+def _request_id(errand: Errand) -> str:
+    """Return an id that stays the same while the bars do, so that the answer's ETag does too."""
+    return blake2b(errand.request.key.encode(), digest_size=16).hexdigest()

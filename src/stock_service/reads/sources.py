@@ -1,0 +1,88 @@
+"""Where an answer comes from when memory has none: the vendor as it stands, or our series of bars.
+
+A source fetches and says how long what it brings may be kept; who asks, joins or falls back is the read path's
+business. Runs as the flight's own task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from stock_service.base.clock import Clock
+from stock_service.base.reply import Reply
+from stock_service.cache.freshness import Lifetime
+from stock_service.upstream.call import Priority
+from stock_service.vendor.request import VendorRequest
+
+
+class Upstream(Protocol):
+    """Whoever asks the vendor."""
+
+    async def fetch(self, request: VendorRequest, *, deadline: float, priority: Priority) -> Reply:
+        """Return the vendor's answer or raise one of the family."""
+        ...
+
+
+class LifetimePolicy(Protocol):
+    """Whoever knows how long an answer holds."""
+
+    def judge_lifetime(self, request: VendorRequest, reply: Reply, wall: float) -> Lifetime | None:
+        """Return the promise for `reply`, None when it must not be kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One fetch: what for, until when (monotonic), and how.
+
+    `force`: what is kept does not count. `spend` is called once for each vendor call, before it is made.
+    """
+
+    request: VendorRequest
+    deadline: float
+    priority: Priority
+    force: bool
+    spend: Callable[[], None]
+
+    @property
+    def background(self) -> bool:
+        """Whether nobody waits for it."""
+        return self.priority is not Priority.INTERACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a source brings. `lifetime` None: must not be kept.
+
+    `asked` says whether the vendor was asked at all; `stale` is why a stale answer had to do, or empty.
+    """
+
+    reply: Reply
+    lifetime: Lifetime | None
+    asked: bool = True
+    stale: str = ""
+
+
+class Source(Protocol):
+    """Fetches one answer."""
+
+    async def fetch(self, errand: Errand) -> Brought:
+        """Return an answer or raise one of the family."""
+        ...
+
+
+class VendorSource:
+    """The vendor as it stands: one question, one answer."""
+
+    def __init__(self, upstream: Upstream, policy: LifetimePolicy, clock: Clock) -> None:
+        self._upstream = upstream
+        self._policy = policy
+        self._clock = clock
+
+    async def fetch(self, errand: Errand) -> Brought:
+        """Ask the vendor."""
+        errand.spend()
+        reply = await self._upstream.fetch(errand.request, deadline=errand.deadline, priority=errand.priority)
+        return Brought(reply, self._policy.judge_lifetime(errand.request, reply, self._clock.wall()))
