@@ -83,11 +83,18 @@ def run_guided(name: str, *, runs: int, seconds: float, seed: int) -> Report:
     ]  # fmt: skip
     began = time.monotonic()
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
-    said = ran.stdout + ran.stderr
+    said = ran.stderr + ran.stdout
     done = _DONE.search(said)
     inputs = int(done[1]) if done else max((int(each) for each in _PULSE.findall(said)), default=0)
-    finding = "" if ran.returncode == 0 and done else said[-6_000:] or f"exit code {ran.returncode}"
+    finding = "" if ran.returncode == 0 and done else _told(said) or f"exit code {ran.returncode}"
     return Report(name, "guided", inputs, time.monotonic() - began, finding)
+
+
+def _told(said: str) -> str:
+    """Return what libFuzzer said, from the exception on if there was one."""
+    lines = [line for line in said.splitlines() if not line.startswith("INFO: ")]
+    begun = next((number for number, line in enumerate(lines) if "Uncaught Python exception" in line), 0)
+    return "\n".join(lines[begun:])[-6_000:]
 
 
 def replay(target: Target, file: Path) -> int:

@@ -13,11 +13,13 @@ import atheris
 
 from tests.fuzz.parts import PARTS
 
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
 
 def main(name: str, corpus: Path, options: list[str]) -> None:
     """Search until libFuzzer has had enough or something is found."""
-    # Only what is imported in here is watched; the target names it.
-    with atheris.instrument_imports(include=list(PARTS[name]), enable_loader_override=False):
+    others = [module for module in _modules() if module not in PARTS[name]]  # atheris includes by package only
+    with atheris.instrument_imports(include=["stock_service"], exclude=others, enable_loader_override=False):
         from tests.fuzz.targets import TARGETS
     from tests.fuzz.mutate import Mutator
 
@@ -33,6 +35,11 @@ def main(name: str, corpus: Path, options: list[str]) -> None:
 
     atheris.Setup([sys.argv[0], str(corpus), *options], lambda data: target.check(bytes(data)), custom_mutator=change)
     atheris.Fuzz()
+
+
+def _modules() -> list[str]:
+    files = [file.relative_to(SOURCE).with_suffix("") for file in SOURCE.rglob("*.py")]
+    return [".".join(file.parts).removesuffix(".__init__") for file in files]
 
 
 main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

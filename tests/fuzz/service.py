@@ -21,7 +21,7 @@ from stock_service.cache.entry import Entry
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.reads.decide import Wishes
-from stock_service.reads.read_path import Answer, Source
+from stock_service.reads.read_path import Answer, Via
 from stock_service.vendor.links import find_links, vendor_origins
 from stock_service.vendor.request import VendorRequest, parse_request
 from stock_service.web.app import App, RequestIds
@@ -161,7 +161,7 @@ class Service:
         entry = self.memory.peek(request.key)
         if entry is None:
             raise NotFound("answer", "asked")
-        return Answer(entry, Source.MISS if wishes.force else Source.HIT)
+        return Answer(entry, Via.MISS if wishes.force else Via.HIT)
 
     def _keep(self) -> None:
         now = self.clock.monotonic()
