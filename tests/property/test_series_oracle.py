@@ -23,7 +23,7 @@ from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, ask_for, 
 from stock_service.cache.chunks import split_page
 from stock_service.cache.policy import Policy, PolicySettings
 from stock_service.cache.ranges import Span
-from stock_service.cache.series import Gaps, answered_span
+from stock_service.cache.series import Gaps, Merged, Ready, Slice, answered_span
 from stock_service.cache.series_store import SeriesStore
 from stock_service.cache.sizes import BarSize
 from stock_service.market.calendar import Calendar
@@ -238,6 +238,31 @@ def test_a_forgotten_ticker_takes_no_page_whose_fetch_began_before() -> None:
     gateway.now += 10
     gateway.all_pages(request)
     assert len(vendor.asked) == 4
+
+
+def test_a_question_that_can_hold_no_bar_costs_no_call() -> None:
+    key = SeriesKey("AAPL", BarSize(1, "day"), adjusted=True)
+    store = SeriesStore(10**6)
+    question = BarsQuestion(key, Span(5, 5), "5", "5")
+    assert store.plan(question, 1.0) == Ready((), 1.0, 1.0)
+    assert store.slice(question) == Slice([], 0, None)
+
+
+def test_a_page_without_bars_that_is_not_the_last_speaks_for_nothing() -> None:
+    page = split_page(b'{"results":[],"next_url":"x"}', BarSize(1, "day"))
+    assert answered_span(Span(3, 9), page, descending=False) == Span(3, 3)
+    store = SeriesStore(10**6)
+    key = SeriesKey("AAPL", BarSize(1, "day"), adjusted=True)
+    assert store.merge(key, Span(3, 3), page, [], 1.0, 1.0) is Merged.OLDER
+    assert len(store) == 0
+
+
+def test_only_so_many_forgotten_tickers_are_remembered() -> None:
+    """The vendor lists a few splits a day; an operator may purge thousands of tickers."""
+    store = SeriesStore(10**6)
+    for number in range(10_050):
+        assert store.forget_ticker(f"T{number}", 1.0) == 0
+    assert len(store._forgotten) == 10_000
 
 
 def test_the_store_stays_within_its_bytes_and_forgets_what_it_gave_up() -> None:

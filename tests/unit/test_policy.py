@@ -270,6 +270,7 @@ OPEN, NIGHT = "2026-11-24T12:00", "2026-11-24T22:00"
         ("/v3/reference/options/contracts?as_of=2026-11-23", OPEN, 30 * DAY),
         ("/v3/reference/options/contracts/O:SPY251219C00650000", OPEN, 30 * DAY),  # expired
         ("/v3/reference/options/contracts/O:SPY261218C00650000", OPEN, HOUR),
+        ("/v3/reference/options/contracts/O:SPY251399C00650000", OPEN, HOUR),  # no such day
         ("/v2/reference/news", OPEN, MINUTE),
         ("/v2/reference/news", NIGHT, 5 * MINUTE),
         ("/v2/reference/news?published_utc.lte=2026-11-17T17:00:00Z", "2026-11-24T12:00:01", 7 * DAY),
@@ -384,6 +385,11 @@ def test_nothing_there_is_believed_longer_the_longer_ago(start: str, to: str, at
 
 def test_an_empty_list_of_reference_data_is_an_answer_like_any_other() -> None:
     assert fresh("/v3/reference/splits?ticker=NEW", OPEN, body=b'{"status":"OK","results":[]}') == HOUR
+
+
+def test_a_long_answer_is_not_read_to_find_out_that_it_is_not_empty() -> None:
+    assert fresh(bars("2026-11-24"), OPEN, body=EMPTY + b" " * 2_048) == MINUTE
+    assert judge(bars("2026-11-24"), NIGHT, body=EMPTY + b" " * 2_048) != judge(bars("2026-11-24"), NIGHT, body=EMPTY)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,12 @@ def test_spacing_and_order_of_the_page_do_not_matter(descending: bool, separator
     assert chunk.time_at(7) == rows[7]["t"]
 
 
+def test_a_time_spelled_with_a_space_is_found_too() -> None:
+    rows = bars(3, days=2)
+    body = page(rows).replace(b'"t":', b'"t" :')
+    assert [chunk.count for chunk in split_page(body, MINUTE).cells.values()] == [3, 3]
+
+
 @pytest.mark.parametrize("body", [b'{"resultsCount":0}', b'{"results":null}', b'{"results":[],"next_url":null}'])
 def test_a_page_without_bars_has_no_chunks(body: bytes) -> None:
     found = split_page(body, MINUTE)
