@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -10,7 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stock_service.simulator.server import Simulator
+from stock_service.base.clock import SystemClock
+from stock_service.simulator.server import Simulator, SimulatorSettings, run_simulator, start_simulator
 from stock_service.simulator.world import Plan
 from tests.support.client_calls import NOW
 from tests.support.clock import ManualClock
@@ -251,6 +253,107 @@ async def test_examples_answer_the_routes_nothing_is_computed_for(tmp_path: Any)
     async with simulated(examples=path) as informed, aiohttp.ClientSession(headers=KEYED) as asker:
         assert (await get(asker, informed, "/vX/reference/ipos"))[1] == example
         assert (await get(asker, informed, "/v2/aggs/ticker/AAPL/prev"))[1] != example
+
+
+@pytest.mark.parametrize(
+    ("target", "member", "count"),
+    [
+        ("/v2/aggs/grouped/locale/us/market/stocks/2025-11-22", "results", 0),
+        ("/v2/aggs/grouped/locale/global/market/crypto/2025-11-20", "results", 4),
+        ("/v2/aggs/grouped/locale/global/market/fx/2025-11-20", "results", 5),
+        ("/v2/snapshot/locale/global/markets/forex/tickers", "tickers", 5),
+        ("/v2/snapshot/locale/global/markets/crypto/tickers?tickers=X:BTCUSD,AAPL", "tickers", 1),
+        ("/v3/snapshot?type=indices", "results", 4),
+        ("/v3/snapshot/options/SPY?contract_type=call&limit=250", "results", 28),
+        ("/v3/quotes/C:EURUSD?limit=7", "results", 7),
+        ("/v3/trades/X:BTC-USD?limit=7&timestamp.lte=2025-11-20T12:00:00Z", "results", 7),
+        ("/v3/reference/tickers?market=fx", "results", 5),
+        ("/v3/reference/tickers?search=btc", "results", 1),
+        ("/v3/reference/tickers?active=false", "results", 0),
+        ("/v3/reference/tickers?ticker.gte=V&market=stocks", "results", 4),
+        ("/v3/reference/tickers?ticker=PLTR", "results", 1),
+        ("/v3/reference/exchanges?asset_class=crypto", "results", 2),
+        ("/v3/reference/conditions?id=12", "results", 1),
+        ("/v3/reference/splits?ticker=AAPL&execution_date.gte=2014-01-01", "results", 2),
+        ("/v3/reference/splits?ticker.any_of=AAPL,TSLA&limit=1000", "results", 6),
+        ("/v3/reference/options/contracts?underlying_ticker=SPY&expired=true&limit=1000", "results", 56),
+        ("/v3/reference/options/contracts?underlying_ticker=SPY&strike_price.lt=0", "results", 0),
+        ("/vX/reference/financials?ticker=AAPL&limit=3", "results", 3),
+        ("/v1/reference/sec/filings", "results", 10),
+    ],
+)
+async def test_lists_are_filtered_as_asked(
+    target: str, member: str, count: int, session: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    """By market, by any field and by comparison; an empty list is a success."""
+    status, body = await get(session, simulator, target)
+    assert (status, len(body.get(member, []))) == (200, count)
+
+
+async def test_a_crypto_day_has_its_first_and_last_trades(session: aiohttp.ClientSession, simulator: Simulator) -> None:
+    """Open and close are the prices of the trades beside them."""
+    _, body = await get(session, simulator, "/v1/open-close/crypto/BTC/USD/2025-11-20")
+    assert (body["open"], body["close"]) == (body["openTrades"][0]["p"], body["closingTrades"][0]["p"])
+    assert (body["symbol"], body["isUTC"], body["day"]) == ("BTC-USD", True, "2025-11-20T00:00:00.000Z")
+
+
+async def test_snapshots_are_cleared_in_the_night_and_refill(
+    session: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    """At 03:30 in New York yesterday's day bar becomes the previous one (facts.md 1.2)."""
+    target = "/v2/snapshot/locale/us/markets/stocks/tickers/AAPL"
+    seen = []
+    for hour in (3.4, 3.6, 4.5):  # of Friday
+        simulator.freeze(NOW + (hour - 11) * 3600)
+        _, body = await get(session, simulator, target)
+        seen.append(body["ticker"])
+    assert seen[0]["day"] == seen[1]["prevDay"] == seen[2]["prevDay"]
+    assert [row["day"]["v"] > 0 for row in seen] == [True, False, True]
+
+
+async def test_the_market_status_follows_the_instant(session: aiohttp.ClientSession, simulator: Simulator) -> None:
+    """Early, regular and late hours, the night, and a Saturday."""
+    words = []
+    for hours in (-6, 0, 6, 10, 24):
+        simulator.freeze(NOW + hours * 3600)
+        _, body = await get(session, simulator, "/v1/marketstatus/now")
+        words.append((body["market"], body["earlyHours"], body["afterHours"]))
+    assert words == [
+        ("extended-hours", True, False),
+        ("open", False, False),
+        ("extended-hours", False, True),
+        ("closed", False, False),
+        ("closed", False, False),
+    ]
+
+
+async def test_a_file_that_is_no_description_stops_the_start(tmp_path: Any) -> None:
+    """Before anything listens."""
+    path = tmp_path / "description.json"
+    for text in ("no json", "[]", "{}"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="is not an OpenAPI description"):
+            await start_simulator(SimulatorSettings(examples=path), SystemClock())
+
+
+async def test_it_runs_until_it_is_told_to_leave() -> None:
+    """What `simulate` does: announce the address, serve, stop."""
+    told: asyncio.Queue[str] = asyncio.Queue()
+    running = asyncio.create_task(run_simulator(SimulatorSettings(), SystemClock(), told.put_nowait))
+    url = await asyncio.wait_for(told.get(), 5)
+    async with aiohttp.ClientSession(headers=KEYED) as asker, asker.get(f"{url}/v1/marketstatus/now") as answer:
+        assert answer.status == 200
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    async with aiohttp.ClientSession() as asker:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await asker.get(url)
+
+
+def test_settings_do_not_show_the_key() -> None:
+    """Whoever logs them logs no secret."""
+    assert "secret-key" not in repr(SimulatorSettings(key="secret-key"))
 
 
 async def test_the_switchboard_works_over_http(session: aiohttp.ClientSession, simulator: Simulator) -> None:

@@ -185,5 +185,5 @@ def _instant(text: str, name: str, market: Market, *, end: bool) -> int:
     """Unix milliseconds of a date or a millisecond stamp; of a date its first or last millisecond."""
     if text.isascii() and text.isdigit() and len(text) != 10:
         return min(int(text[:15]), _LAST_MS)
-    ordinal = min(iso_day(text, name), date(2200, 1, 1).toordinal())
+    ordinal = iso_day(text, name)
     return midnight_ms(market, ordinal + 1) - 1 if end else midnight_ms(market, ordinal)

@@ -40,7 +40,9 @@ def changed_answer(rule: FaultRule) -> web.Response | None:
             )
         case FaultKind.REDIRECT:
             location = rule.text("location", "http://127.0.0.2:9/elsewhere")
-            return web.Response(status=int(rule.number("status", 302)), headers={"Location": location})
+            return web.Response(
+                status=int(rule.number("status", 302)), headers={"Location": location}, content_type="text/plain"
+            )
     return None
 
 

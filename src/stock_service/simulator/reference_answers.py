@@ -34,8 +34,7 @@ def tickers(world: World, ask: Ask) -> object:
     """`/v3/reference/tickers`; the date it defaults to is pinned in the cursor."""
     today = date.fromordinal(ordinal_at(Market.STOCKS, ask.now_ms)).isoformat()
     asked = ask.resumed().params
-    names = {*world.universe, asked.get("ticker") or world.universe[0]}
-    found = [instrument_of(ticker) for ticker in sorted(names)]
+    found = [instrument_of(ticker) for ticker in sorted({*world.universe, asked.get("ticker", "")})]
     search = asked.get("search", "").lower()
     rows = [_listed(instrument, asked.get("date") or today) for instrument in found if instrument is not None]
     rows = [row for row in rows if search in str(row["name"]).lower()]

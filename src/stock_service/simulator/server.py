@@ -29,6 +29,9 @@ from stock_service.simulator.world import Plan, World
 _STOP_FOR = 0.2
 """Seconds a running call may take once the simulator stops; hung ones never end by themselves."""
 
+_LONGEST_LINE = 32_768
+"""Bytes of a request line: 250 option tickers in one question fit."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
@@ -65,7 +68,11 @@ class Simulator:
         self._vendor = vendor
         self._port = settings.port
         self._runner = web.AppRunner(
-            _application(vendor), access_log=None, keepalive_timeout=settings.keep_alive_for, shutdown_timeout=_STOP_FOR
+            _application(vendor),
+            access_log=None,
+            keepalive_timeout=settings.keep_alive_for,
+            shutdown_timeout=_STOP_FOR,
+            max_line_size=_LONGEST_LINE,
         )
         self._site: web.TCPSite | None = None
 

@@ -114,14 +114,6 @@ def ordinal_at(market: Market, ms: int) -> int:
     return datetime.fromtimestamp(ms / 1000, zone).toordinal()
 
 
-def previous_session(market: Market, ordinal: int) -> int:
-    """The last day before `ordinal` that has a session."""
-    ordinal -= 1
-    while session_on(market, ordinal) is None:
-        ordinal -= 1
-    return ordinal
-
-
 @lru_cache(maxsize=400)
 def holidays_of(year: int) -> tuple[Holiday, ...]:
     """Scheduled closures and early closes of the New York exchanges in `year`, in order.

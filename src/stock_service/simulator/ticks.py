@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from stock_service.simulator.instruments import Instrument
 from stock_service.simulator.prices import FIRST_DAY, Bar, Prices
-from stock_service.simulator.sessions import midnight_ms, ordinal_at
+from stock_service.simulator.sessions import ordinal_at
 
 NS_PER_MS = 1_000_000
 
@@ -92,8 +92,3 @@ def _path(second: Bar, count: int) -> list[int]:
         return [[second.close], [second.open, second.close], [second.open, second.high, second.close]][count - 1]
     between = [second.open + (second.close - second.open) * step // count for step in range(1, count - 3)]
     return [second.open, second.high, second.low, *between, second.close]
-
-
-def day_start_ns(instrument: Instrument, ordinal: int) -> int:
-    """When a day of that instrument's market begins."""
-    return midnight_ms(instrument.market, ordinal) * NS_PER_MS

@@ -17,10 +17,12 @@ from stock_service.simulator.ranges import Range, day_bar, page_of
 from stock_service.simulator.sessions import Market, midnight_ms, ordinal_at
 from stock_service.simulator.windows import DAY_MS, Timespan, Window
 
-_CLEARED_UNTIL_MS = 12_600_000
-"""Stock snapshots are cleared at 03:30 in New York (facts.md 1.2)."""
+_CLEARED_AFTER_MS = 12_600_000
+"""Stock snapshots show the last session until 03:30 in New York, then they are cleared (facts.md 1.2)."""
 
 _BASIC_YEARS = 2
+
+_OLDEST_DAY, _LAST_DAY = date(1900, 1, 1).toordinal(), date(2199, 12, 31).toordinal()
 
 
 class Plan(StrEnum):
@@ -77,13 +79,13 @@ class World:
         """The instrument as of `now_ms`; None when it never traded before."""
         market = instrument.market
         today = ordinal_at(market, now_ms)
-        cleared = market is Market.STOCKS and now_ms < midnight_ms(market, today) + _CLEARED_UNTIL_MS
-        shown = self.session_before(instrument, today) if cleared else today
+        uncleared = market is Market.STOCKS and now_ms < midnight_ms(market, today) + _CLEARED_AFTER_MS
+        shown = self.session_before(instrument, today) if uncleared else today
         last = self._last(instrument, now_ms)
         if last is None:
             return None
         before = None if shown is None else self.session_before(instrument, shown)
-        current = None if cleared or shown is None else day_bar(self.prices, instrument, shown, now_ms)
+        current = None if shown is None else day_bar(self.prices, instrument, shown, now_ms)
         previous = None if before is None else day_bar(self.prices, instrument, before, now_ms)
         minutes = Range(
             instrument, Window(market, 1, Timespan.MINUTE), midnight_ms(market, today), now_ms, True, True, 1
@@ -147,10 +149,10 @@ def known(ticker: str) -> Instrument:
 
 
 def iso_day(text: str, name: str = "date") -> int:
-    """The ordinal of a date spelt YYYY-MM-DD. Raises Refusal (400) otherwise."""
+    """The ordinal of a date spelt YYYY-MM-DD, within 1900 and 2199. Raises Refusal (400) for another spelling."""
     try:
         if len(text) != 10:
             raise ValueError(text)
-        return date.fromisoformat(text).toordinal()
+        return min(_LAST_DAY, max(_OLDEST_DAY, date.fromisoformat(text).toordinal()))
     except ValueError as error:
         raise bad_parameter(f"Could not parse the time parameter: '{name}'. Use YYYY-MM-DD.") from error
