@@ -13,5 +13,5 @@ class FrozenWall(SystemClock):
     def __init__(self, wall: float) -> None:
         self._wall = wall
 
-    def wall(self) -> float:  # type: ignore[override]
+    def wall(self) -> float:
         return self._wall

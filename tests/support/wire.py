@@ -25,6 +25,7 @@ from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.reads.read_path import ReadPath, ReadSettings
+from stock_service.reads.sources import VendorSource
 from stock_service.upstream.call import Priority
 from stock_service.vendor.request import VendorRequest, parse_request
 from stock_service.web.app import App, RequestIds
@@ -342,8 +343,7 @@ class Wire:
         return ReadPath(
             memory=self.memory,
             flights=Flights(self.clock, 0.5),
-            policy=self.vendor,
-            upstream=self.vendor,
+            source=VendorSource(self.vendor, self.vendor, self.clock),
             clock=self.clock,
             observer=self.observer,
             settings=ReadSettings(9.0, _ORIGINS),
