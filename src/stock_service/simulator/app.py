@@ -1,8 +1,8 @@
 """The simulated vendor's front: one request in, one answer of the vendor out.
 
 Order: route, key, limit, fault, answer. A fault hits calls with a good key only, except those of `revoked` kind that
-pretend otherwise; every call is in the log, refused ones too. Never logs or repeats a key; answers on the same
-instant are the same bytes.
+pretend otherwise; every call is in the log, refused ones too. Never logs or repeats a key; answers within the
+same second are the same bytes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Vendor:
 
     def _ask_of(self, request: web.Request) -> Ask:
         params = {name: value for name, value in request.query.items() if name != _KEY_PARAMETER}
-        return Ask(request.path, params, int(self.now() * 1000), f"{request.scheme}://{request.host}")
+        return Ask(request.path, params, int(self.now()) * 1000, f"{request.scheme}://{request.host}")
 
     def _admit(self, request: web.Request, path: str, now: float) -> FaultRule | None:
         """The fault this call gets. Raises Refusal for a wrong key or a spent limit."""
