@@ -106,9 +106,10 @@ class SeriesAgainstSlots(RuleBasedStateMachine):
         sure = all(slot in self.model and self.model[slot].stamp.doubted for slot in reach)
         if not bars and kept and not sure:
             until = self.now + DOUBT_FOR
-            doubted = Stamp(stamp.fetched_at, until, until, max(until, stamp.hard_until), doubted=True)
             for slot in newer:
-                self.model[slot] = Known(doubted, self.model[slot].bar if slot in self.model else None)
+                old = self.model.get(slot, Known(stamp, None))
+                doubted = Stamp(old.stamp.fetched_at, until, until, max(until, old.stamp.hard_until), doubted=True)
+                self.model[slot] = Known(doubted, old.bar)
             return Merged.DOUBTED
         for slot in newer:
             self.model[slot] = Known(stamp, bars.get(slot))

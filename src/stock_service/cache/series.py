@@ -176,25 +176,25 @@ class Series:
 
         Bars outside `answered`, which the vendor adds by widening a range to whole bars, are left out.
         """
-        before = self._weigh()
+        before = self._known_bytes()
         if page.count == 0 and self._doubts(answered):
             self._doubt(answered, stamps, now)
             merged = Merged.DOUBTED
         else:
             merged, cells = Merged.OLDER, sorted(page.cells)
-            for start, stop, stamp in self._newer(answered, stamps):
-                self._take(page, cells, start, stop)
-                self._known.put(start, stop, stamp)
+            for known, stamp in self._newer(answered, stamps):
+                self._take(page, cells, known.start, known.stop)
+                self._known.put(known.start, known.stop, stamp)
                 merged = Merged.TAKEN
-        self.weight_bytes += self._weigh() - before
+        self.weight_bytes += self._known_bytes() - before
         return merged
 
     def forget_cell(self, cell: int) -> None:
         """Give up the bars of one cell and that they were known."""
-        before = self._weigh()
+        before = self._known_bytes()
         self._known.drop(*cell_span(cell, self._cell_ms))
         self._set(cell, None)
-        self.weight_bytes += self._weigh() - before
+        self.weight_bytes += self._known_bytes() - before
 
     def pack_cell(self, cell: int) -> bool:
         """Pack the chunk of a cell; return whether there was one to pack."""
@@ -214,13 +214,13 @@ class Series:
         """Whether no bars are kept."""
         return not self._cells
 
-    def _newer(self, asked: Span, stamps: Sequence[Part[Stamp]]) -> Iterator[tuple[int, int, Stamp]]:
-        """Yield the pieces of `asked` that are not known from a later fetch."""
+    def _newer(self, asked: Span, stamps: Sequence[Part[Stamp]]) -> Iterator[tuple[Part[Stamp], Stamp]]:
+        """Yield the pieces of `asked` that are not known from a later fetch, as they are known, and their new stamp."""
         for start, stop, stamp in stamps:
             assert stamp is not None  # a judged span has no holes
             for known in self._known.parts(max(start, asked.start), min(stop, asked.stop)):
                 if known.stamp is None or known.stamp.fetched_at <= stamp.fetched_at:
-                    yield known.start, known.stop, stamp
+                    yield known, stamp
 
     def _doubts(self, asked: Span) -> bool:
         if not self.count(*asked):
@@ -228,10 +228,12 @@ class Series:
         return any(part.stamp is None or not part.stamp.doubted for part in self._known.parts(*asked))
 
     def _doubt(self, asked: Span, stamps: Sequence[Part[Stamp]], now: float) -> None:
-        for start, stop, stamp in list(self._newer(asked, stamps)):
-            until = now + DOUBT_FOR
-            doubted = Stamp(stamp.fetched_at, until, until, max(until, stamp.hard_until), doubted=True)
-            self._known.put(start, stop, doubted)
+        """Have `asked` asked for again soon; what is kept of it stays as old, and as good in need, as it was."""
+        until = now + DOUBT_FOR
+        for known, stamp in list(self._newer(asked, stamps)):
+            old = known.stamp or stamp
+            doubted = Stamp(old.fetched_at, until, until, max(until, old.hard_until), doubted=True)
+            self._known.put(known.start, known.stop, doubted)
 
     def _take(self, page: BarsText, page_cells: list[int], start: int, stop: int) -> None:
         """Replace the bars of `[start, stop)` by those of `page`."""
@@ -262,7 +264,7 @@ class Series:
         self._chunks[cell] = chunk
         self.weight_bytes += chunk.weight_bytes
 
-    def _weigh(self) -> int:
+    def _known_bytes(self) -> int:
         """Return what the bookkeeping of known spans costs; chunks are weighed as they come and go."""
         return _RANGE_BYTES * len(self._known)
 

@@ -20,7 +20,9 @@ _DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 _MIDNIGHT = time(0)
 _FIRST_DAY, _LAST_DAY = date(1950, 1, 1), date(2200, 1, 1)  # beyond, there are no bars and calendars overflow
 END_OF_BARS_MS = 7_258_000_000_000  # in the last days of 2199
-_CELL_BARS_MAX_MS = ((60_000, DAY_MS // 24), (3_600_000, DAY_MS), (DAY_MS, 32 * DAY_MS), (2 * DAY_MS, 512 * DAY_MS))
+# Bars shorter than the first length are stored together by the second.
+_CELLS_MS = ((60_000, 3_600_000), (3_600_000, DAY_MS), (DAY_MS, 32 * DAY_MS), (2 * DAY_MS, 512 * DAY_MS))
+_LONGEST_CELL_MS = 8_192 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class BarSize:
     @property
     def cell_ms(self) -> int:
         """The span of time whose bars are stored together: some hundred bars, a trading day for minutes."""
-        return next((cell for below, cell in _CELL_BARS_MAX_MS if self.length_ms < below), 8_192 * DAY_MS)
+        return next((cell for below, cell in _CELLS_MS if self.length_ms < below), _LONGEST_CELL_MS)
 
     def first_start(self, market: Market, at_ms: int) -> int:
         """Return the least beginning a bar can have that holds the instant `at_ms`."""
