@@ -128,8 +128,8 @@ async def test_no_context_of_an_asker_leaks_into_the_fetch() -> None:
 async def test_closing_waits_then_cancels_and_counts() -> None:
     clock, stuck, quick = ManualClock(), Fetcher(), Fetcher()
     flights: Flights[str] = Flights(clock)
-    flights.launch("stuck", stuck)
-    flights.launch("quick", quick)
+    _ = flights.launch("stuck", stuck)
+    _ = flights.launch("quick", quick)
     await settle()
     quick.finish.set_result("bars")
     assert await flights.aclose(within=0.01) == 1
@@ -144,6 +144,6 @@ async def test_kept_failures_are_bounded() -> None:
         raise VendorFailed("server", 500)
 
     for number in range(10_050):
-        flights.launch(str(number), failing)
+        _ = flights.launch(str(number), failing)
     await settle()
     assert len(flights._failed) == 10_000

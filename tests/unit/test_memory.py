@@ -214,7 +214,7 @@ def test_weights_are_what_the_entries_say() -> None:
     plain = make("a", size=200)
     assert plain.weight_bytes == OVERHEAD_BYTES + 1 + 200
     packed = make("a", size=1_000)
-    assert packed.weight_bytes == OVERHEAD_BYTES + 1 + 1_000 + len(packed.pack().body)
+    assert packed.weight_bytes == OVERHEAD_BYTES + 1 + 1_000 + packed.pack().length_bytes
     large = make("a", size=100_000)
     assert large.ready[True] is None
-    assert large.weight_bytes == OVERHEAD_BYTES + 1 + 200_000
+    assert large.weight_bytes == OVERHEAD_BYTES + 1 + 150_000

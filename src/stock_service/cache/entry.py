@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from stock_service.base.reply import Reply
 from stock_service.cache.freshness import Freshness, Lifetime
-from stock_service.vendor.links import LinkSpans, point_links
+from stock_service.vendor.links import LinkSpans, point_pieces
 
 CACHE_NAME = b"stock-service"
 OVERHEAD_BYTES = 1_400  # entry, variants, two rendered heads, keys in the tables; measured by bench/memory.py
@@ -28,6 +28,7 @@ _POINTED_MAX = 3  # copies with rewritten links an entry keeps, and reserves roo
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; ?charset=[a-z0-9-]+)?\Z", re.IGNORECASE)
 
 Headers = list[tuple[bytes, bytes]]
+Pieces = tuple[bytes | memoryview, ...]
 
 
 class Pointer:
@@ -47,18 +48,25 @@ class Variant:
     """One encoding of one answer for one client origin.
 
     `ok` and `not_modified` are finished heads, save for the request's own lines; each is valid before its `…_until`.
+    `pieces` are the body: one, or several around links when a large body is shared by the variants of an entry.
     """
 
-    __slots__ = ("body", "coding", "etag", "not_modified", "not_modified_until", "ok", "ok_until")
+    __slots__ = ("coding", "etag", "length_bytes", "not_modified", "not_modified_until", "ok", "ok_until", "pieces")
 
-    def __init__(self, body: bytes, etag: bytes, coding: bytes = b"") -> None:
-        self.body = body
+    def __init__(self, pieces: Pieces, etag: bytes, coding: bytes = b"") -> None:
+        self.pieces = pieces
+        self.length_bytes = sum(map(len, pieces))
         self.etag = etag
         self.coding = coding
         self.ok = b""
         self.ok_until = 0.0
         self.not_modified = b""
         self.not_modified_until = 0.0
+
+    def content(self) -> bytes:
+        """Return the body in one piece."""
+        first = self.pieces[0]
+        return first if len(self.pieces) == 1 and isinstance(first, bytes) else b"".join(self.pieces)
 
     def render_ok(self, entry: Entry, now: float, date: bytes) -> None:
         """Make `ok` say the ages of `now`, until the age changes or the freshness ends."""
@@ -76,7 +84,7 @@ class Variant:
         """Return the head of a full answer, without the request's own lines (request id, client limit)."""
         headers: Headers = [
             (b"content-type", entry.content_type),
-            (b"content-length", b"%d" % len(self.body)),
+            (b"content-length", b"%d" % self.length_bytes),
         ]
         if self.coding:
             headers.append((b"content-encoding", self.coding))
@@ -105,6 +113,7 @@ class Entry:
 
     __slots__ = (
         "_pointed",
+        "body",
         "content_type",
         "fetched_at",
         "fresh_until",
@@ -148,24 +157,20 @@ class Entry:
         self.small = True  # which queue of the eviction holds it
         self.renew_at = 0.0  # a hit past the fresh time asks for a renewal not before this
         self.pointers: tuple[Pointer, ...] = ()
-        self.plain = Variant(body, _etag(body))
+        self.body = body  # as the vendor sent it
+        self.plain = Variant((body,), _etag(body))
         self._pointed: dict[tuple[bytes, bool], Variant] | None = None
         self.ready: tuple[Variant | None, Variant | None] = (None, None)
         self.weight_bytes = OVERHEAD_BYTES + len(key) + len(body)
         if links:
-            self.weight_bytes += _POINTED_MAX * len(body)
+            self.weight_bytes += _POINTED_MAX * len(body) if len(body) <= GZIP_INLINE_BYTES else len(body) // 2
         elif not self._worth_packing():
             self.ready = (self.plain, self.plain)
         else:
             # Large bodies are packed when first asked for, off the loop; their room is reserved now.
             self.ready = (self.plain, None)
             inline = len(body) <= GZIP_INLINE_BYTES
-            self.weight_bytes += len(self.pack().body) if inline else len(body)
-
-    @property
-    def body(self) -> bytes:
-        """The body as the vendor sent it."""
-        return self.plain.body
+            self.weight_bytes += self.pack().length_bytes if inline else len(body) // 2
 
     def age(self, now: float) -> int:
         """Return whole seconds since the fetch began."""
@@ -205,8 +210,9 @@ class Entry:
         packed = packed and self._worth_packing()
         if not self.links:
             return self.pack() if packed else self.plain
-        body = point_links(self.body, self.links, origin)
-        variant = _packed_variant(body, _etag(body)) if packed else Variant(body, _etag(body))
+        variant = self._point(origin)
+        if packed:
+            variant = _packed_variant(variant.content(), variant.etag) or variant
         pointed = {} if self._pointed is None else dict(self._pointed)
         while len(pointed) >= _POINTED_MAX:
             pointed.pop(next(iter(pointed)))
@@ -218,20 +224,31 @@ class Entry:
         """Return the gzip variant, making it on the first call."""
         packed = self.ready[True]
         if packed is None:
-            packed = _packed_variant(self.body, self.plain.etag)
+            packed = _packed_variant(self.body, self.plain.etag) or self.plain
             self.ready = (self.plain, packed)
         return packed
 
+    def _point(self, origin: bytes) -> Variant:
+        """Return the plain variant for `origin`; a large one shares this entry's body."""
+        pieces = point_pieces(self.body, self.links, origin)
+        if len(self.body) <= GZIP_INLINE_BYTES:
+            pieces = (b"".join(pieces),)
+        return Variant(pieces, _etag(self.plain.etag + origin))
+
     def _worth_packing(self) -> bool:
-        return len(self.plain.body) >= GZIP_FROM_BYTES
+        return len(self.body) >= GZIP_FROM_BYTES
 
 
-def _packed_variant(body: bytes, etag: bytes) -> Variant:
-    return Variant(gzip.compress(body, _GZIP_LEVEL, mtime=0), etag[:-1] + b'-gz"', b"gzip")
+def _packed_variant(body: bytes, etag: bytes) -> Variant | None:
+    """Return the gzip variant; None for a large body that does not shrink to the room reserved for it."""
+    packed = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    if len(body) > GZIP_INLINE_BYTES and len(packed) > len(body) // 2:
+        return None
+    return Variant((packed,), etag[:-1] + b'-gz"', b"gzip")
 
 
-def _etag(body: bytes) -> bytes:
-    return b'"%b"' % blake2b(body, digest_size=8).hexdigest().encode("ascii")
+def _etag(content: bytes) -> bytes:
+    return b'"%b"' % blake2b(content, digest_size=8).hexdigest().encode("ascii")
 
 
 @lru_cache(maxsize=64)  # one object for all entries: there are hundreds of thousands of entries and two of these

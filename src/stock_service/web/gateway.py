@@ -71,7 +71,7 @@ class Gateway:
             headers = variant.not_modified_headers(entry, now, self._date.value(), status)
             return Response(304, headers, cache=answer.via.value)
         headers = variant.headers(entry, now, self._date.value(), status)
-        return Response(entry.status, headers, variant.body, answer.via.value)
+        return Response(entry.status, headers, variant.content(), answer.via.value)
 
 
 def parse_question(exchange: Exchange) -> VendorRequest:

@@ -11,7 +11,7 @@ from itertools import count
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
-from stock_service.cache.entry import Entry, Variant
+from stock_service.cache.entry import Entry, Pieces, Variant
 from stock_service.web.conditional import matches_etag
 from stock_service.web.guard_connection import GuardedConnection
 from stock_service.web.hit_head import Head
@@ -90,7 +90,7 @@ class Answers:
                 if now >= variant.ok_until:
                     variant.render_ok(entry, now, self._date.value())
                 own_lines = b"%b%b%x\r\n\r\n" % (client.limit_lines(now), self._names, next(self._numbers))
-                pieces = (variant.ok + own_lines, variant.body)
+                pieces = (variant.ok + own_lines, *variant.pieces)
                 series.answered += 1
             client.requests += 1
             entry.hits += 1
@@ -104,7 +104,7 @@ class Answers:
 
     def _unusual(
         self, entry: Entry, variant: Variant, head: Head, client: HitClient, series: Series, now: float
-    ) -> tuple[bytes, bytes]:
+    ) -> Pieces:
         """Return the answer to a head with validators or a request id of its own."""
         if head.request_id is None:
             name = b"%b%x" % (self._names, next(self._numbers))
@@ -115,11 +115,11 @@ class Answers:
             if now >= variant.not_modified_until:
                 variant.render_not_modified(entry, now, self._date.value())
             series.not_modified += 1
-            return variant.not_modified + own_lines, b""
+            return (variant.not_modified + own_lines,)
         if now >= variant.ok_until:
             variant.render_ok(entry, now, self._date.value())
         series.answered += 1
-        return variant.ok + own_lines, variant.body
+        return variant.ok + own_lines, *variant.pieces
 
     def _pointed(self, connection: GuardedConnection, entry: Entry, head: Head) -> Variant | None:
         """Return the variant whose links lead to the host this client used, if it has been made."""
