@@ -164,6 +164,7 @@ class SeriesAgainstSlots(RuleBasedStateMachine):
         assert all(self.model[slot].stamp.freshness(self.now) is Freshness.SOFT for slot in refreshed)
         if stamps:
             assert ready.fetched_at == min(stamp.fetched_at for stamp in stamps)
+            assert (ready.fresh_until, ready.moving_at) == min((s.fresh_until, s.fetched_at) for s in stamps)
             assert ready.fresh_until == min(stamp.fresh_until for stamp in stamps)
 
     def check_gaps(self, gaps: Gaps, order: list[int], bars_max: int) -> None:

@@ -244,7 +244,7 @@ def test_a_question_that_can_hold_no_bar_costs_no_call() -> None:
     key = SeriesKey("AAPL", BarSize(1, "day"), adjusted=True)
     store = SeriesStore(10**6)
     question = BarsQuestion(key, Span(5, 5), "5", "5")
-    assert store.plan(question, 1.0) == Ready((), 1.0, 1.0)
+    assert store.plan(question, 1.0) == Ready((), 1.0, 1.0, 1.0)
     assert store.slice(question) == Slice([], 0, None)
 
 

@@ -113,6 +113,7 @@ class Entry:
 
     __slots__ = (
         "_pointed",
+        "aged_from",
         "body",
         "content_type",
         "fetched_at",
@@ -137,7 +138,14 @@ class Entry:
     )
 
     def __init__(
-        self, key: str, group: str, reply: Reply, lifetime: Lifetime, now: float, links: LinkSpans = ()
+        self,
+        key: str,
+        group: str,
+        reply: Reply,
+        lifetime: Lifetime,
+        now: float,
+        links: LinkSpans = (),
+        aged_from: float | None = None,
     ) -> None:
         body = reply.body
         self.key = key
@@ -145,7 +153,8 @@ class Entry:
         self.status = reply.status
         self.status_line = _status_line(reply.status)
         self.content_type = _checked_content_type(reply.content_type)
-        self.fetched_at = reply.fetched_at
+        self.fetched_at = reply.fetched_at  # orders answers to one question: a later one is never replaced
+        self.aged_from = reply.fetched_at if aged_from is None else aged_from  # of what may still change in it
         self.fresh_until = now + lifetime.fresh_for
         self.soft_until = self.fresh_until + lifetime.stale_while_for
         self.hard_until = self.fresh_until + max(lifetime.stale_while_for, lifetime.stale_error_for)
@@ -173,8 +182,8 @@ class Entry:
             self.weight_bytes += self.pack().length_bytes if inline else len(body) // 2
 
     def age(self, now: float) -> int:
-        """Return whole seconds since the fetch began."""
-        return max(0, int(now - self.fetched_at))
+        """Return whole seconds since the fetch of what may still change in it began."""
+        return max(0, int(now - self.aged_from))
 
     def ttl(self, now: float) -> int:
         """Return whole seconds of freshness left, rounded down; negative once stale."""
@@ -194,7 +203,7 @@ class Entry:
 
     def same_age_until(self, now: float) -> float:
         """Return the end of the second of age that `now` is in, or of the freshness if that is sooner."""
-        until = self.fetched_at + self.age(now) + 1.0
+        until = self.aged_from + self.age(now) + 1.0
         return self.fresh_until if now < self.fresh_until < until else until
 
     def ready_variant(self, origin: bytes, packed: bool) -> Variant | None:

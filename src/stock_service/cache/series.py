@@ -51,11 +51,16 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Answerable. `refresh` are the spans to renew in the background; the instants are those of the oldest part."""
+    """Answerable. `refresh` are the spans to renew in the background.
+
+    `fetched_at` is when the oldest part was fetched, `moving_at` when the part was that expires first, at
+    `fresh_until`: settled history may be weeks old and still say all there is to say.
+    """
 
     refresh: tuple[Span, ...]
     fetched_at: float
     fresh_until: float
+    moving_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +117,18 @@ class Series:
         self, parts: Sequence[Part[Stamp]], bars_max: int, now: float, usable: Sequence[Freshness]
     ) -> Ready | None:
         seen, soft = 0, []
-        fetched_at = fresh_until = float("inf")
+        fetched_at, first = float("inf"), (float("inf"), float("inf"))
         for part in parts:
             if part.stamp is None or (freshness := part.stamp.freshness(now)) not in usable:
                 return None
             if freshness is not Freshness.FRESH:
                 soft.append(Span(part.start, part.stop))
             fetched_at = min(fetched_at, part.stamp.fetched_at)
-            fresh_until = min(fresh_until, part.stamp.fresh_until)
+            first = min(first, (part.stamp.fresh_until, part.stamp.fetched_at))
             seen += self.count(part.start, part.stop)
             if seen > bars_max:
                 break
-        return Ready(tuple(join_spans(sorted(soft))), fetched_at, fresh_until)
+        return Ready(tuple(join_spans(sorted(soft))), fetched_at, *first)
 
     def _gaps(self, parts: Sequence[Part[Stamp]], bars_max: int, now: float) -> tuple[Span, ...]:
         seen, missing = 0, []

@@ -42,7 +42,7 @@ class SeriesStore:
         """Return whether `question` can be answered at `now` (monotonic), and what is to be asked for."""
         series = self._series.get(question.key)
         if question.span.start >= question.span.stop:
-            return Ready((), now, now)
+            return Ready((), now, now, now)
         if series is None:
             return Gaps((question.span,), None)
         before = series.weight_bytes

@@ -123,7 +123,7 @@ class BarsSource:
         body = b"".join(pieces)
         now = self._clock.monotonic()
         reply = Reply(200, _JSON, body, min(ready.fetched_at, now), _request_id(errand))
-        return Brought(reply, self._lifetime(errand, reply, ready, now), asked)
+        return Brought(reply, self._lifetime(errand, reply, ready, now), asked, aged_from=ready.moving_at)
 
     def _lifetime(self, errand: Errand, reply: Reply, ready: Ready, now: float) -> Lifetime:
         """Return the promise of the whole: it holds as long as the part that expires first."""

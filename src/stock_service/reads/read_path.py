@@ -232,18 +232,20 @@ class ReadPath:
         lifetime = (promise or _NEVER).spread(-JITTER * self._jitter())
         if len(reply.body) > GZIP_INLINE_BYTES:
             # Hashing and scanning megabytes would hold up every other connection.
-            entry = await asyncio.to_thread(self._make, request, reply, lifetime)
+            entry = await asyncio.to_thread(self._make, request, brought, lifetime)
         else:
-            entry = self._make(request, reply, lifetime)
+            entry = self._make(request, brought, lifetime)
         if promise is None:
             return entry
         return self._store(entry)
 
-    def _make(self, request: VendorRequest, reply: Reply, lifetime: Lifetime) -> Entry:
+    def _make(self, request: VendorRequest, brought: Brought, lifetime: Lifetime) -> Entry:
+        reply = brought.reply
         origins = self._settings.origins
         cleaned = replace(reply, body=clean_body(reply.body, origins)) if "json" in reply.content_type else reply
         links = find_links(cleaned.body, origins)
-        return Entry(request.key, request.endpoint.group, cleaned, lifetime, self._clock.monotonic(), links)
+        now = self._clock.monotonic()
+        return Entry(request.key, request.endpoint.group, cleaned, lifetime, now, links, brought.aged_from)
 
     def _store(self, entry: Entry) -> Entry:
         kept = self._memory.peek(entry.key)

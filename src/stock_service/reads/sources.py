@@ -56,13 +56,15 @@ class Errand:
 class Brought:
     """What a source brings. `lifetime` None: must not be kept.
 
-    `asked` says whether the vendor was asked at all; `stale` is why a stale answer had to do, or empty.
+    `asked` says whether the vendor was asked at all; `stale` is why a stale answer had to do, or empty. `aged_from`
+    is when what may still change in it was fetched (monotonic), None: when the whole was.
     """
 
     reply: Reply
     lifetime: Lifetime | None
     asked: bool = True
     stale: str = ""
+    aged_from: float | None = None
 
 
 class Source(Protocol):
