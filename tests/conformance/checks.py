@@ -52,7 +52,7 @@ _ABC = b"3\r\nabc\r\n0\r\n\r\n"
 REQUEST_LINES = (
     good("a plain GET", "9112 3", _GET),
     good("a POST with a length", "9112 6.2", request(_POST, HOST, "Content-Length: 3", body=b"abc")),
-    good("asterisk form", "9112 3.2.4", request("OPTIONS * HTTP/1.1", HOST)),
+    good("OPTIONS *", "9112 3.2.4", request("OPTIONS * HTTP/1.1", HOST)),
     good("absolute form", "9112 3.2.2", request("GET http://gateway/ HTTP/1.1", HOST)),
     Check("CONNECT", "9112 3.2.3", request("CONNECT gateway:443 HTTP/1.1", "Host: gateway:443"), (501,), ends=True),
     bad("HTTP/2.0", "9110 2.5", request("GET / HTTP/2.0", HOST)),

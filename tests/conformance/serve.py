@@ -25,14 +25,14 @@ SETTINGS = ServerSettings(port=0, lame_for=0.0, linger_for=0.0, finish_for=1.0)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the method, the number of body bytes and the names of the header fields, one a line."""
+    """Answer with method and path, the number of body bytes and the names of the header fields, one a line."""
     size, more = 0, scope["method"] not in ("GET", "HEAD")
     while more:
         message = await receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
     names = [name.decode("latin-1") for name, _ in scope["headers"]]
-    body = "\n".join([scope["method"], str(size), *names]).encode()
+    body = "\n".join([f"{scope['method']} {scope['path']}", str(size), *names]).encode()
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

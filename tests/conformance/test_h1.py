@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.conformance.checks import H1SPEC, LARGE, NEXT, OURS, REFUSED, STOCK_FAILS, Check
+from tests.conformance.processes import serving
 from tests.support.wire import Answer, parse_answers
 
-ROOT = Path(__file__).resolve().parents[2]
 _ANSWER_FOR = 5.0
 _STOCK_ANSWER_FOR = 0.3  # stock uvicorn keeps open what it should end; waiting longer shows nothing more
-
-
-@contextmanager
-def serving(*arguments: str) -> Iterator[int]:
-    """Run a server process and return its port."""
-    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.conformance.serve", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": paths},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
 
 
 @pytest.fixture(scope="module")
