@@ -25,7 +25,7 @@ pytestmark = pytest.mark.system_tool("redis-server")
 
 SLOW = 0.03  # a read that took longer paid for the fault
 MOST = 0.05 + 0.035  # what it may pay: the deadline, and the turns of a loop that shares two cores with others
-FEW = 8
+FEW = 5
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ async def test_frozen(fleet: Fleet) -> None:
     fleet.server.stop()
     took = await reads(fleet.one, 60)
     assert_few_paid(took)
-    assert sum(each > SLOW for each in took) == 5  # one for each failure that is needed to let it rest
+    assert sum(each > SLOW for each in took) == 1  # whoever came first
     fleet.server.resume()
     await recovers(fleet.one)
 
@@ -195,7 +195,7 @@ async def test_a_trickle_does_not_hold_anyone(fleet: Fleet) -> None:
 async def test_reset_connections(fleet: Fleet) -> None:
     for _ in range(20):
         fleet.proxy.cut()
-        assert_few_paid(await reads(fleet.one, 3))
+        assert max(await reads(fleet.one, 3)) <= MOST
     await recovers(fleet.one)
 
 
@@ -301,9 +301,13 @@ async def test_askers_who_leave_disturb_nobody(fleet: Fleet) -> None:
     before = fleet.proxy.accepted
     draw = random.Random(3)
 
+    answered = 0
+
     async def ask(n: int) -> None:
+        nonlocal answered
         body = await fleet.one.body(f"k{n}")
-        assert body == f"body {n}".encode()
+        assert body in (f"body {n}".encode(), None)
+        answered += body is not None
 
     for _ in range(150):
         tasks = [asyncio.create_task(ask(draw.randrange(20))) for _ in range(20)]
@@ -312,6 +316,7 @@ async def test_askers_who_leave_disturb_nobody(fleet: Fleet) -> None:
             task.cancel()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert [each for each in done if each is not None and not isinstance(each, asyncio.CancelledError)] == []
+    assert answered >= 1_000  # of 1,500 who stayed
     assert fleet.proxy.accepted - before <= 4
 
 

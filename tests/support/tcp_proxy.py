@@ -25,6 +25,7 @@ class TcpProxy:
         self.refuse = False
         self.accepted = 0
         self._writers: set[asyncio.StreamWriter] = set()
+        self._handlers: set[asyncio.Task[object]] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -45,7 +46,7 @@ class TcpProxy:
         assert self._server is not None
         self._server.close()
         self.cut()
-        await asyncio.sleep(0)
+        await asyncio.gather(*self._handlers, return_exceptions=True)
 
     def cut(self) -> None:
         """Reset every open connection."""
@@ -59,6 +60,10 @@ class TcpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._handlers.add(task)
+        task.add_done_callback(self._handlers.discard)
         if self.refuse:
             writer.transport.abort()
             return

@@ -36,6 +36,28 @@ def test_five_failures_in_a_row_and_no_fewer_send_it_to_rest() -> None:
     assert not rest.admits(1.0)
 
 
+def test_one_failure_puts_it_in_doubt_until_something_succeeds() -> None:
+    rest = rest_up()
+    fail(rest, 1.0, 1)
+    assert not rest.admits(1.0)
+    assert rest.beat_due(1.0)
+    assert not rest.beat(1.05, ok=True)
+    assert rest.admits(1.05)
+    fail(rest, 2.0, 1)
+    rest.settle(2.0, ok=True)
+    assert rest.admits(2.0)
+
+
+def test_failed_beats_count_like_any_failure() -> None:
+    rest = rest_up()
+    fail(rest, 1.0, 1)
+    for _ in range(4):
+        assert rest.beat_due(1.0)
+        rest.beat(1.0, ok=False)
+    assert rest.away
+    assert not rest.beat_due(2.9)
+
+
 def test_a_success_in_between_starts_the_count_anew() -> None:
     rest = rest_up()
     fail(rest, 1.0, 4)
@@ -48,7 +70,7 @@ def test_half_of_twenty_within_ten_seconds_sends_it_to_rest() -> None:
     rest = rest_up()
     for i in range(19):
         rest.settle(1.0 + i / 10, ok=i % 2 == 0)
-    assert rest.admits(3.0)
+    assert not rest.away
     assert rest.settle(3.0, ok=False)
 
 

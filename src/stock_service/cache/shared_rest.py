@@ -1,8 +1,8 @@
 """When to leave the shared store alone. A pure machine: decides, asks nothing.
 
-The store is a help, never a need: while it fails everybody does without it and only a background beat tries it
-again, so no request pays for finding out. Always holds: a resting store is asked by beats only; a beat that
-succeeds ends the rest; besides those already waiting, at most `suspect_after` askers meet a store that hangs.
+The store is a help, never a need: from the first failure on everybody does without it and only a background beat
+tries it again, so no request pays for finding out. Always holds: a store in doubt or at rest is asked by beats only;
+a beat that succeeds ends both; besides those already waiting, at most `suspect_after` askers meet a store that hangs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ _WINDOW_LEAST = 20
 
 @dataclass(frozen=True, slots=True)
 class RestSettings:
-    """Failures in a row, or a half of at least twenty within ten seconds, and the store rests for `rest_for` seconds.
+    """One failure, and the store is in doubt: the next beat, `doubt_for` seconds later at most, decides.
 
+    Failures in a row, or a half of at least twenty within ten seconds, and it rests for `rest_for` seconds.
     `suspect_after` questions without any answer for `suspect_for` seconds: more would only wait as well.
     """
 
     consecutive: int = 5
     rest_for: float = 2.0
+    doubt_for: float = 0.05
     suspect_after: int = 4
     suspect_for: float = 0.02
 
@@ -30,7 +32,7 @@ class RestSettings:
 class Rest:
     """The state of one store as one process sees it. Starts away: the first beat says whether it is there."""
 
-    __slots__ = ("_away_until", "_failures", "_recent", "_settings", "_waiting", "away")
+    __slots__ = ("_away_until", "_failures", "_recent", "_settings", "_waiting", "away", "doubtful")
 
     def __init__(self, settings: RestSettings) -> None:
         self._settings = settings
@@ -39,10 +41,11 @@ class Rest:
         self._failures = 0
         self._away_until = 0.0
         self.away = True
+        self.doubtful = False
 
     def admits(self, now: float) -> bool:
         """Return whether another question may be asked now; changes nothing."""
-        if self.away:
+        if self.away or self.doubtful:
             return False
         waiting, settings = self._waiting, self._settings
         return len(waiting) < settings.suspect_after or now - waiting[0] < settings.suspect_for
@@ -56,8 +59,10 @@ class Rest:
         if ok:
             self._waiting.clear()  # whoever still waits has seen it is alive
             self._failures = 0
+            self.doubtful = False
         else:
             self._failures += 1
+            self.doubtful = True
             if self._waiting:
                 self._waiting.popleft()
         self._recent.append((now, ok))
@@ -80,7 +85,7 @@ class Rest:
             self.settle(now, ok=False)
             return False
         came_back = self.away
-        self.away = False
+        self.away = self.doubtful = False
         self._failures = 0
         self._waiting.clear()
         if came_back:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +69,7 @@ class SharedStore:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hashes: dict[str, str] = {}
         self._muted_until = 0.0
+        self._alarm = asyncio.Event()
         self._ahead: float | None = None  # the store's clock minus our monotonic one
 
     @property
@@ -79,6 +81,11 @@ class SharedStore:
     def writable(self) -> bool:
         """Whether it is, and takes writes."""
         return self.up and self._clock.monotonic() >= self._muted_until
+
+    @property
+    def ready(self) -> bool:
+        """Whether a script would be sent now: not while a failure is being looked into."""
+        return self.writable and self._rest.admits(self._clock.monotonic())
 
     def key(self, *parts: str) -> str:
         """Return the name of something in the store."""
@@ -109,7 +116,7 @@ class SharedStore:
 
     async def run(self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any | None:
         """Return what `script` returned, never nil; None when it could not be run, or nobody knows whether it was."""
-        if not self.writable or not self._rest.admits(self._clock.monotonic()):
+        if not self.ready:
             self._observer.notify(SharedAsked("script", "skipped"))
             return None
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -117,11 +124,16 @@ class SharedStore:
         return await asyncio.shield(future)
 
     async def keep(self) -> None:
-        """Beat for ever: learn the store's clock, find out whether it is back."""
+        """Beat for ever: learn the store's clock, look into failures, find out whether it is back."""
         while True:
+            self._alarm.clear()
             if self._rest.beat_due(self._clock.monotonic()):
                 await self._beat()
-            await self._clock.sleep(self._settings.beat_every / (1 if self.up else 4))
+            if self._rest.doubtful and self.up:
+                await self._clock.sleep(self._settings.rest.doubt_for)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._alarm.wait(), self._settings.beat_every / (1 if self.up else 4))
 
     async def aclose(self) -> None:
         """Let what is under way end, and close the connections."""
@@ -212,6 +224,7 @@ class SharedStore:
         rested = self._rest.settle(now, ok=fault is None or not fault.fails)
         if fault is None:
             return
+        self._alarm.set()
         operation = "get" if batch.gets else "script"
         self._observer.notify(SharedAsked(operation, fault.word))
         if rested:
@@ -235,6 +248,8 @@ class SharedStore:
                 _, (told,) = await self._wire.send((), [("EVAL", _TIME, 1, self.key("beat"))])
                 if isinstance(told, Exception):
                     raise told
+                if self._clock.monotonic() - begun_at > self._settings.answer_for:
+                    raise TimeoutError
                 self._learn(int(told[0]) + int(told[1]) / 1e6, begun_at)
         except Exception as error:  # noqa: BLE001 - as in _send
             fault = classify_fault(error)
