@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.uvicorn_suite import SuiteMissing, fetch_suite, run_suite
+from tests.conformance import uvicorn_suite
+from tests.conformance.uvicorn_suite import SuiteMissing, run_suite
 
 _NO_TIMERS = "deadlines are kept by one sweep over all connections, not by a timer each (guard_sweeper)"
 _OWN_REFUSAL = "refused with 400 as theirs is, but with a body the vendor's clients can read (guard_faults)"
@@ -32,12 +33,28 @@ PASSED_AT_LEAST = 75  # of those with the class: a suite that is skipped proves 
 
 def test_uvicorns_own_tests_hold_but_for_the_listed_ones(tmp_path: Path) -> None:
     """The list is exact: a test on it that passes is as much a failure as one beside it that fails."""
+    outcomes = run_suite(_suite(), tmp_path / "report.xml")
+    assert {name for name, outcome in outcomes.items() if outcome == "failed"} == set(DIFFERENT)
+    assert sum(outcome == "passed" for outcome in outcomes.values()) >= PASSED_AT_LEAST
+
+
+@pytest.mark.parametrize(("pipeline", "ending"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_without_an_index_the_suite_is_skipped_and_in_a_pipeline_it_fails(
+    pipeline: str, ending: type[BaseException], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A pipeline that silently tests less is worse than a red one."""
+    monkeypatch.setattr(uvicorn_suite, "TOOLS", tmp_path)
+    monkeypatch.setattr(uvicorn_suite, "VERSION", "0.0.0+none")
+    monkeypatch.setenv("CI", pipeline)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(ending, match="cannot fetch the source of uvicorn"):
+        _suite()
+
+
+def _suite() -> Path:
     try:
-        place = fetch_suite()
+        return uvicorn_suite.fetch_suite()
     except SuiteMissing as missing:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing))
         pytest.skip(str(missing))
-    outcomes = run_suite(place, tmp_path / "report.xml")
-    assert {name for name, outcome in outcomes.items() if outcome == "failed"} == set(DIFFERENT)
-    assert sum(outcome == "passed" for outcome in outcomes.values()) >= PASSED_AT_LEAST

@@ -12,7 +12,7 @@ import sys
 import tarfile
 from importlib import metadata
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,10 +43,10 @@ def fetch_suite() -> Path:
     place = TOOLS / f"uvicorn-tests-{VERSION}"
     if not place.exists():
         TOOLS.mkdir(exist_ok=True)
-        scratch = Path(mkdtemp(dir=TOOLS))
-        _download(scratch)
-        _unpack(next(scratch.glob("*.tar.gz")), scratch / "unpacked")
-        (scratch / "unpacked").rename(place)
+        with TemporaryDirectory(dir=TOOLS) as scratch:
+            _download(Path(scratch))
+            _unpack(next(Path(scratch).glob("*.tar.gz")), Path(scratch) / "unpacked")
+            (Path(scratch) / "unpacked").rename(place)
     for name, (theirs, ours) in _REPLACED.items():
         file = place / name
         text = file.read_text("utf-8")

@@ -124,4 +124,4 @@ def _keep_finding(name: str, past: deque[bytes], trace: str) -> str:
     FOUND.mkdir(parents=True, exist_ok=True)
     place = FOUND / f"{name}-finding.txt"
     place.write_text("\n".join(map(repr, past)) + "\n", "utf-8")
-    return f"{trace}\ninput: {past[-1]!r}\nit and the inputs before it: {place.relative_to(ROOT)}"
+    return f"{trace}\ninput: {past[-1]!r}\nit and the inputs before it: {place}"
