@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import yaml
 
 from tests.support.kube_resources import find
 from tests.support.kube_server import KubeServer
-from tests.support.kube_store import DEPLOYMENTS, NAMESPACES, Json, Key, Store
+from tests.support.kube_store import DEPLOYMENTS, NAMESPACES, SECRETS, Json, Key, Store
 from tests.support.tools import ROOT, require
 
 
@@ -24,7 +25,7 @@ class Cluster:
         self.server = server
         self.place = place
         self.kubeconfig = place / "kubeconfig"
-        self.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(server.url)))
+        self.kubeconfig.write_text(yaml.safe_dump(_kubeconfig({"primary": server.url})))
 
     @property
     def store(self) -> Store:
@@ -39,7 +40,7 @@ class Cluster:
             (programs / "helm").symlink_to(require(helm))
             (programs / "kubectl").symlink_to(require("kubectl"))
         return {
-            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.place),
             "KUBECONFIG": str(self.kubeconfig),
         }
@@ -61,6 +62,16 @@ class Cluster:
         if not check:
             assert done.returncode, f"expected to fail: {line}\n{said}"
         return said
+
+    def knows(self, name: str, other: Cluster) -> None:
+        """Put another cluster into the kubeconfig, as a context of that name."""
+        urls = {"primary": self.server.url, name: other.server.url}
+        self.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(urls)))
+
+    def add_secrets(self, namespace: str, *names: str) -> None:
+        """Create empty Secrets: what the pods refer to."""
+        for name in names:
+            self.store.put(Key(SECRETS, namespace, name), {"type": "Opaque", "data": {}})
 
     def deployment(self, name: str = "stock-service", namespace: str = "stock-service") -> Json:
         """Return the live Deployment."""
@@ -88,12 +99,12 @@ def small_cluster(place: Path, *namespaces: str) -> Iterator[Cluster]:
         server.server_close()
 
 
-def _kubeconfig(url: str) -> Json:
+def _kubeconfig(urls: dict[str, str]) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "small", "cluster": {"server": url}}],
+        "clusters": [{"name": name, "cluster": {"server": url}} for name, url in urls.items()],
         "users": [{"name": "operator", "user": {"token": "none"}}],
-        "contexts": [{"name": "small", "context": {"cluster": "small", "user": "operator"}}],
-        "current-context": "small",
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "operator"}} for name in urls],
+        "current-context": "primary",
     }

@@ -16,6 +16,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from urllib.request import urlopen
 
 import yaml
 
@@ -72,6 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         document = describe(path)
         if document is not None:
             self._send(200, document)
+            return
+        if proxied := re.fullmatch(r"/api/v1/namespaces/[^/]+/pods/[^/]+/proxy(/.*)", path):
+            self._proxy(proxied[1])
             return
         for group_version in GROUP_VERSIONS:
             root = next(r.root for r in RESOURCES if r.group_version == group_version)
@@ -204,6 +208,14 @@ class _Handler(BaseHTTPRequestHandler):
         replicas = {"replicas": live["spec"]["replicas"]}
         scale = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata}
         self._send(200, scale | {"spec": replicas, "status": replicas})
+
+    def _proxy(self, path: str) -> None:
+        """Ask the one real service that stands behind every pod."""
+        try:
+            with urlopen(self.server.store.pod_url + path) as answer:
+                self._send_bytes(answer.status, answer.read(), answer.headers["Content-Type"])
+        except (OSError, ValueError) as error:
+            self._fail(503, "ServiceUnavailable", f"error trying to reach service: {error}")
 
     def _accept_websocket(self) -> None:
         """Shake hands and hold the connection until the client goes; nothing is carried."""

@@ -51,6 +51,7 @@ DEPLOYMENTS = _resource("apps/v1", "deployments")
 REPLICASETS = _resource("apps/v1", "replicasets")
 PODS = _resource("v1", "pods")
 NAMESPACES = _resource("v1", "namespaces")
+SECRETS = _resource("v1", "secrets")
 
 
 class Store:
@@ -62,6 +63,7 @@ class Store:
         self.log: list[Change] = []
         self.owners: dict[Key, dict[str, str]] = {}
         self.log_lines: list[str] = []
+        self.pod_url = ""  # where a request to a pod through the API server's proxy goes
         self._version = 100
 
     @property

@@ -32,6 +32,12 @@ COMMANDS: Final = {
     "quote": Target("stock_service.cli.quote", "quote", "Ask a running service for latest prices."),
     "bars": Target("stock_service.cli.bars", "bars", "Ask a running service for bars."),
     "keys": Target("stock_service.cli.keys", "keys", "Make, list and revoke client keys."),
+    "doctor": Target("stock_service.cli.doctor", "doctor", "Look at a service or a namespace; name the likely cause."),
+    "smoke": Target("stock_service.cli.smoke", "smoke", "The strict gate after a deployment."),
+    "watch": Target("stock_service.cli.watch", "watch", "Watch a service for a while; end at the first breach."),
+    "backup": Target("stock_service.cli.recovery", "backup", "Write the configuration of a release to a directory."),
+    "restore": Target("stock_service.cli.recovery", "restore", "Bring a release back from a backup."),
+    "diff": Target("stock_service.cli.recovery", "diff", "Compare a release in two clusters."),
 }
 
 

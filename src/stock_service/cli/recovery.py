@@ -1,0 +1,88 @@
+"""`stock-service backup`, `restore` and `diff`: configuration of a release, kept, brought back and compared.
+
+They use the operator's own helm and kubectl. Exit codes: 0 done (diff: equal), 1 refused or different, 2 wrong call.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from stock_service.base.clock import SystemClock
+from stock_service.cli.ask import json_option
+from stock_service.cli.exit_codes import ExitCode
+from stock_service.cli.tables import write_table
+from stock_service.operate.backup import Release, SecretsMissing, live_objects, restore_backup, write_backup
+from stock_service.operate.cluster import Cluster, ClusterRefused
+from stock_service.operate.objects import differences
+
+_namespace = click.option("--namespace", default="stock-service", show_default=True)
+_release = click.option("--release", default="stock-service", show_default=True)
+_context = click.option("--context", default="", help="The kubectl context; the current one when left out.")
+
+
+@click.command("backup")
+@_namespace
+@_release
+@_context
+@click.option("--dir", "place", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where to.")
+def backup(namespace: str, release: str, context: str, place: Path) -> None:
+    """Write values, manifest and every object of a release into a directory. Secrets are left out."""
+    with _refusals():
+        objects = write_backup(Cluster(namespace, context), Release(release), place, SystemClock())
+    kinds = sorted({obj["kind"] for obj in objects})
+    click.echo(f"{len(objects)} objects in {place}: {', '.join(kinds)}")
+
+
+@click.command("restore")
+@_namespace
+@_release
+@_context
+@click.option("--dir", "place", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--chart", default="./charts/stock-service", show_default=True)
+def restore(namespace: str, release: str, context: str, place: Path, chart: str) -> None:
+    """Install or upgrade a release with the values of a backup.
+
+    The namespace and the Secrets must be there; those that are missing are named, and nothing is changed.
+    """
+    with _refusals():
+        click.echo(restore_backup(Cluster(namespace, context), Release(release, chart), place))
+
+
+@click.command("diff")
+@_namespace
+@_release
+@click.option("--context", "contexts", multiple=True, required=True, help="Twice: the two contexts to compare.")
+@json_option
+def diff(namespace: str, release: str, contexts: tuple[str, ...], *, as_json: bool) -> None:
+    """Compare the live configuration of a release in two clusters."""
+    if len(contexts) != 2:
+        raise click.UsageError("give --context twice")
+    with _refusals():
+        here, there = (live_objects(Cluster(namespace, context), Release(release)) for context in contexts)
+    found = differences(here, there)
+    if as_json:
+        click.echo(json.dumps([{"where": where, "here": a, "there": b} for where, a, b in found], indent=2))
+    elif found:
+        write_table(("WHERE", contexts[0].upper(), contexts[1].upper()), found)
+    else:
+        click.echo("no difference")
+    sys.exit(ExitCode.FAILED if found else ExitCode.DONE)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Tell what kubectl or helm refused, and end."""
+    try:
+        yield
+    except ClusterRefused as error:
+        click.echo(f"{error.program}: {error.told}", err=True)
+        sys.exit(ExitCode.FAILED)
+    except SecretsMissing as error:
+        click.echo(f"create these Secrets first: {', '.join(error.names)}", err=True)
+        sys.exit(ExitCode.FAILED)

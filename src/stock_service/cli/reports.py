@@ -1,0 +1,35 @@
+"""How the operators' commands show what they found, and with which code they end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from stock_service.cli.exit_codes import ExitCode
+from stock_service.cli.tables import write_table
+from stock_service.operate.asking import NobodyAnswers
+from stock_service.operate.checks import Check, all_good, as_json
+
+
+def show_checks(checks: Sequence[Check], *, as_json_text: bool) -> None:
+    """Write the checks as a table, or as JSON for machines."""
+    if as_json_text:
+        click.echo(json.dumps({"good": all_good(checks), "checks": as_json(checks)}, indent=2))
+        return
+    rows = [(one.finding.value, one.name, one.told, f"#{one.anchor}" if one.anchor else "") for one in checks]
+    write_table(("FOUND", "CHECK", "TOLD", "RUNBOOK"), rows)
+
+
+def end_with(checks: Sequence[Check]) -> NoReturn:
+    """End with 0 when nothing is bad, else with 1."""
+    sys.exit(ExitCode.DONE if all_good(checks) else ExitCode.FAILED)
+
+
+def end_unreachable(error: NobodyAnswers) -> NoReturn:
+    """End because nobody answers."""
+    click.echo(f"no service answers at {error.url} ({error.reason})", err=True)
+    sys.exit(ExitCode.UNREACHABLE)

@@ -1,0 +1,82 @@
+"""The operator's own kubectl and helm, asked for what the runbook looks at. Holds no credential: theirs are used.
+
+Every argument is a word of its own; nothing goes through a shell.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SELECTOR = "app.kubernetes.io/name=stock-service"
+
+
+class ClusterRefused(Exception):
+    """kubectl or helm failed; `told` is what it said."""
+
+    def __init__(self, program: str, told: str) -> None:
+        super().__init__(program, told)
+        self.program = program
+        self.told = told
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod, as far as a doctor cares."""
+
+    name: str
+    ready: bool
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A namespace of the cluster a context names; the current one when it is empty. `patience` in seconds a command."""
+
+    namespace: str
+    context: str = ""
+    patience: float = 60.0
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Return what kubectl printed; raises ClusterRefused."""
+        context = ["--context", self.context] if self.context else []
+        return self._run(["kubectl", *context, "-n", self.namespace, *arguments], stdin)
+
+    def helm(self, *arguments: str) -> str:
+        """Return what helm printed; raises ClusterRefused."""
+        context = ["--kube-context", self.context] if self.context else []
+        return self._run(["helm", *context, "-n", self.namespace, *arguments], None)
+
+    def pods(self) -> list[Pod]:
+        """Return our pods."""
+        items = json.loads(self.kubectl("get", "pods", "-l", SELECTOR, "-o", "json"))["items"]
+        return [_pod(item) for item in items]
+
+    def ask_pod(self, pod: str, path: str) -> str:
+        """Return a pod's answer to a GET, through the API server: any pod, not the one a Service picks."""
+        return self.kubectl("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy{path}")
+
+    def _run(self, command: Sequence[str], stdin: str | None) -> str:
+        try:
+            done = subprocess.run(  # noqa: S603 - a list of words, no shell
+                command, input=stdin, capture_output=True, text=True, timeout=self.patience, check=False
+            )
+        except FileNotFoundError:
+            raise ClusterRefused(command[0], "is not installed") from None
+        except subprocess.TimeoutExpired:
+            raise ClusterRefused(command[0], f"did not answer within {self.patience:.0f} s") from None
+        if done.returncode:
+            raise ClusterRefused(command[0], done.stderr.strip())
+        return done.stdout
+
+
+def _pod(item: dict[str, Any]) -> Pod:
+    statuses = item.get("status", {}).get("containerStatuses", [])
+    return Pod(
+        name=item["metadata"]["name"],
+        ready=bool(statuses) and all(status["ready"] for status in statuses),
+        restarts=sum(status["restartCount"] for status in statuses),
+    )

@@ -1,0 +1,146 @@
+"""`doctor`, `smoke` and `watch` as the runbook types them, against the real service and a simulated vendor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.support.kube_cluster import small_cluster
+from tests.support.runbook import promised, typed
+from tests.support.running import Pair, running_pair
+
+QUESTION = "/v2/aggs/ticker/AAPL/prev"
+COMMAND = str(Path(sys.executable).parent / "stock-service")
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A service whose breaker opens at the first failure, so that a test needs one."""
+    with running_pair(flags={"breaker.volume": 1, "breaker.sleep": "1m"}) as running:
+        yield running
+
+
+def run(line: str, url: str = "", **replaced: str) -> tuple[int, str]:
+    """Run a line with its made-up host replaced by the service's address; return code and output."""
+    words = [COMMAND if word == "stock-service" else url if word.startswith("http") else word for word in line.split()]
+    words = [replaced.get(word.strip("-"), word) for word in words]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def break_vendor(pair: Pair) -> None:
+    """From now on every vendor call fails, and the breaker has seen it."""
+    body = json.dumps([{"kind": "status", "params": {"status": 500}}]).encode()
+    urlopen(Request(f"{pair.simulator.url}/__simulator__/faults", data=body)).close()
+    ask_in_vain(pair)
+
+
+def ask_in_vain(pair: Pair) -> None:
+    """Ask for what the failing vendor has never answered."""
+    subprocess.run(["curl", "-s", "-o", "/dev/null", f"{pair.gateway.url}/v2/aggs/ticker/MSFT/prev"], check=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        typed("stock-service smoke http://staging-endpoint"),
+        typed("stock-service smoke https://your-domain"),
+    ],
+)
+def test_smoke_passes_a_service_that_answers(pair: Pair, line: str) -> None:
+    """Health, readiness, metrics and one real question."""
+    code, said = run(line, pair.gateway.url)
+    assert code == 0, said
+    assert said.count("good") == 4
+
+
+def test_smoke_fails_where_curl_is_content(pair: Pair) -> None:
+    """The vendor fails: /health is still 200."""
+    promised("deployment", "curl is content with an error page; `smoke` is not.")
+    break_vendor(pair)
+    code, said = run("stock-service smoke http://staging-endpoint", pair.gateway.url)
+    assert code == 1
+    assert "degraded" in said
+
+
+def test_smoke_knows_a_foreign_page(pair: Pair) -> None:
+    """The simulator answers HTTP too, and is not our service."""
+    assert run("stock-service smoke http://staging-endpoint", pair.simulator.url)[0] == 1
+
+
+def test_smoke_insists_on_the_version_deployed(pair: Pair) -> None:
+    """An old pod that still answers is not the deployment."""
+    code, said = run("stock-service smoke http://x --expect-version 99.0", pair.gateway.url)
+    assert code == 1
+    assert "version" in said
+
+
+def test_nobody_at_the_address_is_exit_code_3() -> None:
+    """Told apart from a service that is there and unwell."""
+    for command in ("smoke", "watch", "doctor"):
+        assert run(f"stock-service {command} http://x", "http://127.0.0.1:1")[0] == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        typed("stock-service watch http://staging-endpoint --for 30m"),
+        typed("stock-service watch https://your-domain --for 15m --max-error-ratio 0.01 --max-p95 2s"),
+    ],
+)
+def test_watch_ends_well_when_nothing_happens(pair: Pair, line: str) -> None:
+    """The time is shortened here; the bounds are the line's."""
+    code, said = run(line + " --every 200ms", pair.gateway.url, **{"30m": "1s", "15m": "1s"})
+    assert code == 0, said
+
+
+def test_watch_ends_at_the_first_breach(pair: Pair) -> None:
+    """More than 1 % errors: exit code 1, long before the time is over."""
+    promised("after-a-deployment", "`watch` ends with exit code 1")
+    break_vendor(pair)
+    command = [COMMAND, "watch", pair.gateway.url, "--for", "60s", "--every", "200ms"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        while watching.poll() is None:
+            subprocess.run(
+                ["curl", "-s", "-o", "/dev/null", f"{pair.gateway.url}/v2/aggs/ticker/MSFT/prev"], check=True
+            )
+        assert watching.stdout is not None
+        assert "high-error-rate" in watching.stdout.read()
+    assert watching.returncode == 1
+
+
+def test_doctor_finds_nothing_wrong_with_a_healthy_service(pair: Pair) -> None:
+    """And says so."""
+    code, said = run("stock-service doctor http://x", pair.gateway.url)
+    assert code == 0, said
+    assert "Nothing wrong is visible from here." in said
+
+
+def test_doctor_looks_at_every_pod_and_names_the_cause(pair: Pair, tmp_path: Path) -> None:
+    """Through the API server's proxy: three pods, one cause, the section that helps, the last deployments."""
+    break_vendor(pair)
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run("helm install stock-service ./charts/stock-service -n stock-service --set environment=production")
+        cluster.store.pod_url = pair.gateway.url
+        said = cluster.run(typed("stock-service doctor --namespace stock-service"), check=False)
+    assert said.count(": breaker ") == 3
+    assert "#circuit-breaker-open" in said.splitlines()[-1]
+    assert "revision 1, image stock-service:1.0.0" in said
+
+
+def test_doctor_changes_nothing(pair: Pair, tmp_path: Path) -> None:
+    """Reads only, and the vendor is not asked."""
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run("helm install stock-service ./charts/stock-service -n stock-service --set environment=production")
+        cluster.store.pod_url = pair.gateway.url
+        seen = len(cluster.server.seen)
+        cluster.run("stock-service doctor --namespace stock-service")
+        assert {request.split()[0] for request in cluster.server.seen[seen:]} == {"GET"}
+    with urlopen(f"{pair.simulator.url}/__simulator__/calls") as calls:
+        assert json.load(calls) == []
