@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
@@ -111,12 +112,16 @@ class VendorClient:
         limits = aiohttp.ClientTimeout(
             total=min(within, settings.attempt_for),
             connect=settings.connect_for,
-            sock_read=settings.first_byte_for,
+            # No `sock_read`: after a large answer aiohttp leaves that timer running on the pooled connection, where
+            # it ends the next call the moment it is sent. Ours is around this await instead.
             ceil_threshold=math.inf,  # aiohttp rounds long limits up to whole seconds otherwise
         )
         url = URL(self._base + target, encoded=True)
         try:
-            return await self._opened().get(url, headers=headers, timeout=limits, allow_redirects=False)
+            async with asyncio.timeout(settings.connect_for + settings.first_byte_for) as waiting:
+                return await self._opened().get(
+                    url, headers=headers, timeout=limits, allow_redirects=False, trace_request_ctx=waiting
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             fault = _classify_error(error)
         raise ExchangeFailed(fault)  # outside the handler, so that the library's error is not chained
@@ -167,8 +172,20 @@ class VendorClient:
                 max_line_size=_FIELD_MAX_BYTES,
                 max_field_size=_FIELD_MAX_BYTES,
                 middlewares=(_send_once,),
+                trace_configs=[self._trace()],
             )
         return self._session
+
+    def _trace(self) -> aiohttp.TraceConfig:
+        """Return the hook that starts the wait for the first byte when the request has been sent."""
+        trace = aiohttp.TraceConfig()
+
+        async def sent(_: object, context: SimpleNamespace, __: object) -> None:
+            waiting: asyncio.Timeout = context.trace_request_ctx
+            waiting.reschedule(asyncio.get_running_loop().time() + self._settings.first_byte_for)
+
+        trace.on_request_headers_sent.append(sent)
+        return trace
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
