@@ -189,12 +189,9 @@ CACHE = Board(
         ),
         Panel(
             "Hit path",
-            "How much is answered below the framework, and why is the rest not?",
+            "How much is answered below the framework?",
             "reqps",
-            (
-                Query(_rate("stock_service_hit_path_served_total"), "served"),
-                Query(_rate("stock_service_hit_path_fallthrough_total", "why"), "{{why}}"),
-            ),
+            (Query(_rate("stock_service_hit_path_served_total"), "served"),),
         ),
         Panel(
             "Refreshes that failed",

@@ -85,7 +85,7 @@ def _location(ingress: Manifest, host: str) -> str:
 def nginx_front(place: Path, ingresses: list[Manifest], endpoints: list[int]) -> Iterator[Front]:
     """Run nginx for these Ingresses in front of services on these local ports."""
     place.chmod(0o777)  # the worker runs as another user when started by root
-    front = Front(place, _free_port(), _free_port(), ingresses)
+    front = Front(place, free_port(), free_port(), ingresses)
     names = ",".join(f"DNS:{rule['host']}" for ingress in ingresses for rule in ingress["spec"]["rules"])
     _certificate(place, names)
     front.route(endpoints)
@@ -107,7 +107,8 @@ def _certificate(place: Path, names: str) -> None:
     subprocess.run(line.split(), check=True, capture_output=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
