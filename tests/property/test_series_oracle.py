@@ -267,12 +267,12 @@ def test_only_so_many_forgotten_tickers_are_remembered() -> None:
 
 def test_the_store_stays_within_its_bytes_and_forgets_what_it_gave_up() -> None:
     vendor = Vendor()
-    gateway = Gateway(vendor, SeriesStore(30_000))
+    gateway = Gateway(vendor, SeriesStore(12_000))
     for _ in range(3):
         for ticker in ("AAPL", "MSFT", "IBM", "X:BTCUSD"):
             path = f"/v2/aggs/ticker/{ticker}/range/1/minute/2025-10-28/2025-10-29"
             assert gateway.all_pages(parse_request(path, "limit=50000"))
-            assert gateway.store.weight_bytes <= 30_000
+            assert gateway.store.weight_bytes <= 12_000
     assert gateway.store.evictions > 0
     assert len(vendor.asked) > 4
 

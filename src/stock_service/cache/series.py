@@ -141,12 +141,12 @@ class Series:
                 missing.append(Span(part.start, part.stop))
         return tuple(join_spans(sorted(missing)))
 
-    def slice(self, span: Span, bars_max: int, descending: bool) -> Slice:
-        """Return the first `bars_max` bars kept of `span`, in that order."""
+    def slice(self, span: Span, bars_max: int, descending: bool, *, keep_open: bool = True) -> Slice:
+        """Return the first `bars_max` bars kept of `span`, in that order; `keep_open`: do not pack what was opened."""
         pieces: list[bytes] = []
         count = 0
         for cell in self._overlapping(span, descending):
-            chunk = self._open(cell)
+            chunk = self._open(cell, keep=keep_open)
             low, high = chunk.bounds(*span)
             if low == high:
                 continue
@@ -273,11 +273,12 @@ class Series:
         """Return what the bookkeeping of known spans costs; chunks are weighed as they come and go."""
         return _RANGE_BYTES * len(self._known)
 
-    def _open(self, cell: int) -> Chunk:
+    def _open(self, cell: int, *, keep: bool = True) -> Chunk:
         chunk = self._chunks[cell]
         if isinstance(chunk, PackedChunk):
             chunk = chunk.opened()
-            self._set(cell, chunk)
+            if keep:
+                self._set(cell, chunk)
         return chunk
 
     def _overlapping(self, span: Span, descending: bool) -> list[int]:

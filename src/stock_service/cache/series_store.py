@@ -17,6 +17,7 @@ from stock_service.cache.ranges import Part, Span
 from stock_service.cache.series import Gaps, Merged, Ready, Series, Slice, Stamp
 
 _FORGOTTEN_MAX = 10_000
+_CROWDED_FROM = 0.6  # of the bytes: from here on what is at rest is packed, and stays packed when it is read
 
 
 class SeriesStore:
@@ -38,6 +39,11 @@ class SeriesStore:
         """How many series are kept."""
         return len(self._series)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether chunks should be packed before more arrive: a third of the room is cheaper than asking again."""
+        return self.weight_bytes > _CROWDED_FROM * self._max_bytes
+
     def plan(self, question: BarsQuestion, now: float) -> Ready | Gaps:
         """Return whether `question` can be answered at `now` (monotonic), and what is to be asked for."""
         series = self._series.get(question.key)
@@ -56,7 +62,7 @@ class SeriesStore:
         if series is None:
             return Slice([], 0, None)
         before = series.weight_bytes
-        found = series.slice(question.span, question.bars_max, question.descending)
+        found = series.slice(question.span, question.bars_max, question.descending, keep_open=not self.crowded)
         self.weight_bytes += series.weight_bytes - before
         self._order.move_to_end((question.key, None))
         reach = _reach(question, found)
