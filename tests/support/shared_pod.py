@@ -44,10 +44,14 @@ class Pod:
     def entry(self, key: str, body: bytes, age: float = 0.0) -> Entry:
         """An answer whose fetch began `age` seconds ago."""
         now = self.clock.monotonic()
-        return Entry(key, "prev", Reply(200, "application/json", body, now - age, "vendor-id"), LIFETIME, now)
+        return Entry(key, "prev", self.reply(body, age), LIFETIME, now)
 
     def put(self, key: str, body: bytes, age: float = 0.0) -> bool:
-        return self.cache.put(self.entry(key, body, age), LIFETIME, self.clock.monotonic(), "")
+        return self.cache.put(key, self.reply(body, age), LIFETIME, self.clock.monotonic(), "")
+
+    def reply(self, body: bytes, age: float = 0.0) -> Reply:
+        """What the vendor answered `age` seconds ago."""
+        return Reply(200, "application/json", body, self.clock.monotonic() - age, "vendor-id")
 
     async def written(self) -> None:
         """Wait until nothing is queued or under way."""
@@ -68,7 +72,7 @@ class Pod:
         assert isinstance(lead, Lead)
         async with lead:
             body = await fetch()
-            lead.publish(self.entry(key, body), LIFETIME, self.clock.monotonic())
+            lead.publish(self.reply(body), LIFETIME, self.clock.monotonic())
             return body
 
 

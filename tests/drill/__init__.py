@@ -1,0 +1,1 @@
+"""The alert drill: `make drill`, about seven minutes."""
