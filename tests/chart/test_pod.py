@@ -47,6 +47,20 @@ def test_keys_come_from_secrets_with_default_names() -> None:
     assert variables["STOCKS_ACCESS__KEYS_FILE"]["value"] == "/etc/stock-service/clients/keys.jsonl"
 
 
+def test_the_address_of_the_shared_store_may_be_a_secret() -> None:
+    """It can hold a password."""
+    env = container(deployment("--set", "sharedUrl.existingSecret=valkey"))["env"]
+    (shared,) = [item for item in env if item["name"] == "STOCKS_SHARED__URL"]
+    assert shared["valueFrom"]["secretKeyRef"] == {"name": "valkey", "key": "url"}
+
+
+def test_the_service_knows_how_many_pods_there_may_be() -> None:
+    """The ceiling and the one pod more of a rollout; without the store each takes this share of the budget."""
+    assert environment(deployment())["STOCKS_SHARED__MAX_PODS"] == "21"
+    fixed = deployment("--set", "autoscaling.enabled=false", "--set", "replicaCount=4")
+    assert environment(fixed)["STOCKS_SHARED__MAX_PODS"] == "5"
+
+
 def test_service_links_are_off() -> None:
     """STOCK_SERVICE_PORT=tcp://… in the environment has confused more than one program."""
     assert pod()["enableServiceLinks"] is False

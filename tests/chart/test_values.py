@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stock_service.config.load import load_settings
 from stock_service.config.sections import FIELDS, Field
 from tests.support.kube_chart import CHART, RenderRefused, container, environment, pick, render
 from tests.support.kube_settings_schema import CHARTS_OWN, SCHEMA, camel_case, schema_text
@@ -35,6 +36,10 @@ REFUSED = {
     "a certificate for nothing": (("--set", "certificate.enabled=true"), "certificate.enabled"),
     "a route without a gateway": (("--set", "httpRoute.enabled=true"), "parentRefs"),
     "a floor above the ceiling": (("--set", "replicaCount=30"), "30"),
+    "two addresses of the shared store": (
+        ("--set", "sharedUrl.existingSecret=a", "--set", "config.shared.url=valkey://h:1"),
+        "once",
+    ),
     "a service nobody may ask": (("--set", "clientKeys.existingSecret="), "allowAnonymous"),
 }
 
@@ -166,3 +171,16 @@ def _some_value(field: Field) -> object:
 def test_no_default_is_a_secret() -> None:
     """Secrets are references: the only names with `key` are those of Secrets and of their entries."""
     assert "API_KEY" not in " ".join(environment(pick(render(), "Deployment")))
+
+
+@pytest.mark.parametrize("name", ["values.yaml", "values-production.yaml", "values-staging.yaml"])
+def test_the_service_starts_with_the_settings_of_the_chart(name: str, tmp_path: Path) -> None:
+    """Read by the service's own loader, contradictions included; the keys file is where the pod has it."""
+    deployment = pick(render("-f", str(CHART / name)), "Deployment")
+    given = {name: value for name, value in environment(deployment).items() if name.startswith("STOCKS_")}
+    keys = tmp_path / "keys.jsonl"
+    keys.write_text("")
+    given |= {"STOCKS_ACCESS__KEYS_FILE": str(keys), "STOCKS_UPSTREAM__API_KEY": "from-the-secret"}
+    settings = load_settings(env=given).settings
+    assert settings.server.host == "0.0.0.0"
+    assert settings.server.port == 8080

@@ -16,7 +16,12 @@ from tests.support.kube_chart import CHART
 
 SCHEMA = CHART / "values.schema.json"
 # The chart sets these itself: the port is the container's, keys and addresses with passwords come from Secrets.
-CHARTS_OWN = frozenset({"server.host", "server.port", "upstream.api_key", "upstream.api_key_file", "access.keys_file"})
+CHARTS_OWN = frozenset(
+    {
+        *("server.host", "server.port", "upstream.api_key", "upstream.api_key_file"),
+        *("access.keys_file", "shared.max_pods"),
+    }
+)
 _REFERENCES = {"duration": "duration", "size": "size", "list of networks": "networks"}
 
 

@@ -76,6 +76,11 @@ count fall to 1 for a moment, and rendering the floor would undo the autoscaler,
 {{- mulf $number (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0) $unit) | ceil | int -}}
 {{- end -}}
 
+{{/* How many pods there may be at once, the one of a rollout included: the store's absence must not multiply the budget. */}}
+{{- define "stock-service.maxPods" -}}
+{{- add 1 (ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int) -}}
+{{- end -}}
+
 {{/* Seconds from the first signal to SIGKILL: the pause before it, every step of the drain, and the margin. */}}
 {{- define "stock-service.gracePeriod" -}}
 {{- $sum := add (int .Values.shutdown.preStop) (int .Values.shutdown.margin) -}}
@@ -137,6 +142,9 @@ capabilities:
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (include "stock-service.minReplicas" . | int) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail (printf "the floor of %s replicas (replicaCount, autoscaling.minReplicas) is above autoscaling.maxReplicas %d" (include "stock-service.minReplicas" .) (int .Values.autoscaling.maxReplicas)) -}}
+{{- end -}}
+{{- if and .Values.sharedUrl.existingSecret .Values.config.shared.url -}}
+{{- fail "give the shared store's address once: sharedUrl.existingSecret or config.shared.url" -}}
 {{- end -}}
 {{- if not (or .Values.clientKeys.existingSecret .Values.config.access.allowAnonymous) -}}
 {{- fail "nobody could ask: give clientKeys.existingSecret, or set config.access.allowAnonymous=true where every caller may spend the vendor key" -}}
