@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,10 +30,14 @@ class Browser:
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    async def get(self, target: str, headers: dict[str, str] | None = None, method: str = "GET") -> Got:
-        return await self.send(method, target, headers or {}, b"")
+    async def get(
+        self, target: str, headers: dict[str, str] | None = None, method: str = "GET", *, leaves: bool = False
+    ) -> Got:
+        return await self.send(method, target, headers or {}, b"", leaves=leaves)
 
-    async def send(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Got:
+    async def send(
+        self, method: str, target: str, headers: dict[str, str], body: bytes, *, leaves: bool = False
+    ) -> Got:
         parts = urlsplit(target)
         fields = {"host": "gw.example:8080", **headers}
         scope: Scope = {
@@ -47,7 +52,7 @@ class Browser:
             "server": ("127.0.0.1", 8080),
         }
         sent: list[Message] = []
-        return await self._exchange(scope, _body(body), _keep(sent), sent)
+        return await self._exchange(scope, _body(body, leaves), _keep(sent), sent)
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, sent: list[Message]) -> Got:
         await self._app(scope, receive, send)
@@ -57,9 +62,15 @@ class Browser:
         return Got(start["status"], names, b"".join(message["body"] for message in sent[1:]))
 
 
-def _body(body: bytes) -> Receive:
+def _body(body: bytes, leaves: bool) -> Receive:
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if messages:
+            return messages.pop()
+        if not leaves:
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
 
     return receive
 

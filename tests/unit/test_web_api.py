@@ -225,3 +225,49 @@ async def test_openapi_lists_every_operation(front: Front) -> None:
     assert set(document["paths"]) == {operation.template for operation in OPERATIONS}
     parameters = document["paths"]["/api/stocks/{symbol}/bars"]["get"]["parameters"]
     assert [parameter["name"] for parameter in parameters] == ["symbol", "from", "to", "every", "adjusted", "format"]
+
+
+async def test_answers_say_their_age_and_answer_validators(front: Front) -> None:
+    answer_with(front, lambda _: SNAPSHOT)
+    miss = await front.browser.get("/api/stocks/AAPL")
+    hit = await front.browser.get("/api/stocks/AAPL")
+    assert miss.headers["cache-status"] == "stock-service; fwd=uri-miss; ttl=10"
+    assert hit.headers["cache-status"] == "stock-service; hit; ttl=10"
+    assert (hit.headers["age"], hit.headers["cache-control"]) == ("0", "private, max-age=10")
+    same = await front.browser.get("/api/stocks/AAPL", {"if-none-match": hit.headers["etag"]})
+    assert (same.status, same.body) == (304, b"")
+
+
+async def test_only_if_cached_asks_nobody(front: Front) -> None:
+    answer_with(front, lambda _: SNAPSHOT)
+    got = await front.browser.get("/api/stocks/AAPL", {"cache-control": "only-if-cached"})
+    assert got.status == 504
+    assert front.desk.vendor.calls == []
+
+
+async def test_price_of_a_daily_bar_is_as_of_its_close(front: Front) -> None:
+    answer_with(front, lambda r: 403 if "snapshot" in r.target else {"status": "OK", "results": bars(2)})
+    got = (await front.browser.get("/api/stocks/AAPL")).json()
+    assert got["as_of"] == "2024-01-03T21:00:00.000Z"  # 16:00 in New York
+
+
+async def test_cleared_snapshot_has_no_day_yet(front: Front) -> None:
+    """Before the session the vendor's snapshot is all zeros; a low of 0.00 would be a crash."""
+    cleared = {"ticker": "AAPL", "day": {"o": 0, "h": 0, "l": 0, "c": 0, "v": 0}, "prevDay": {"c": 100.0}, "updated": 0}
+    answer_with(front, lambda _: {"status": "OK", "ticker": cleared})
+    got = (await front.browser.get("/api/stocks/AAPL")).json()
+    assert (got["price"], got["low"], got["volume"]) == (100.0, None, None)
+
+
+async def test_answer_that_would_not_fit_is_refused(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stock_service.web.api.BARS_MAX", 3)
+    answer_with(front, two_pages)
+    got = await front.browser.get(QUESTION)
+    assert (got.status, got.json()["field"]) == (400, "from")
+
+
+async def test_nobody_is_asked_for_a_client_who_left(front: Front) -> None:
+    answer_with(front, two_pages)
+    got = await front.browser.get(QUESTION, leaves=True)
+    assert got.status == 503
+    assert len(front.desk.vendor.calls) == 1

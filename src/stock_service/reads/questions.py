@@ -6,11 +6,13 @@ A client error of the vendor becomes an error of the family here, because our AP
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from stock_service.base.clock import Clock
 from stock_service.base.errors import NotFound, QuotaSpent, VendorFailed, VendorRefused
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
+from stock_service.reads.decide import ANY_WAY, Wishes
 from stock_service.reads.read_path import Answer, Meter, ReadPath, Via
 from stock_service.vendor.links import follow_target
 from stock_service.vendor.payloads import Bar, BarsPage, decode_bars, inspect_body
@@ -20,12 +22,45 @@ _PAGES_MAX = 200  # ten million base bars: more than the vendor keeps of any tic
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """All bars of a question. `age` is the oldest page's, in seconds; `stale` if any page was past its fresh time."""
+class Standing:
+    """How good an answer is: seconds of age and of freshness left, whether the vendor was asked for it, and, when it
+    is stale, why.
+    """
 
-    bars: list[Bar]
     age: int
-    stale: bool
+    ttl: int
+    asked: bool
+    stale: str = ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is past its fresh time."""
+        return bool(self.stale) or self.ttl < 0
+
+    def and_also(self, other: Standing) -> Standing:
+        """Return the standing of an answer made of both."""
+        return Standing(
+            max(self.age, other.age), min(self.ttl, other.ttl), self.asked or other.asked, self.stale or other.stale
+        )
+
+
+@dataclass(slots=True)
+class Asking:
+    """One asker's question: who, until when (monotonic), with which wishes; and how good its answer is so far."""
+
+    meter: Meter
+    deadline: float
+    wishes: Wishes = ANY_WAY
+    standing: Standing | None = None
+
+    def note(self, standing: Standing | None) -> None:
+        """Take note that part of the answer stands like this."""
+        if standing is not None:
+            self.standing = standing if self.standing is None else self.standing.and_also(standing)
+
+    def own(self) -> Asking:
+        """Return a question of the same asker whose answer stands by itself."""
+        return Asking(self.meter, self.deadline, self.wishes)
 
 
 class Questions:
@@ -36,7 +71,7 @@ class Questions:
         self._clock = clock
         self._origins = origins
 
-    async def ask(self, request: VendorRequest, meter: Meter, deadline: float, what: str, name: str) -> Answer:
+    async def ask(self, request: VendorRequest, asking: Asking, what: str, name: str) -> Answer:
         """Return the vendor's successful answer.
 
         Raises:
@@ -44,44 +79,49 @@ class Questions:
             VendorRefused: the vendor answered with another client error.
             ServiceError: whatever the read path raises.
         """
-        answer = await self._reads.read(request, meter, deadline=deadline)
+        answer = await self._reads.read(request, asking.meter, deadline=asking.deadline, wishes=asking.wishes)
         entry = answer.entry
         if entry.status == 200:
+            asking.note(self._standing(answer))
             return answer
         if entry.status == 404:
             raise NotFound(what, name)
         facts = inspect_body(entry.status, entry.content_type.decode("ascii"), entry.body)
         raise VendorRefused(entry.status, facts.error)
 
-    async def all_bars(self, request: VendorRequest, meter: Meter, deadline: float, symbol: str) -> Whole:
-        """Return every page of a bars question, waiting for the vendor's quota between pages if it must.
+    async def pages(self, request: VendorRequest, asking: Asking, symbol: str) -> AsyncIterator[list[Bar]]:
+        """Yield the bars of every page of a question, waiting for the vendor's quota between pages if it must.
 
         Raises:
-            QuotaSpent: the quota frees no slot before `deadline`.
+            QuotaSpent: the quota frees no slot before the deadline.
             VendorFailed: the vendor's pages never end, or a page is malformed.
         """
-        bars: list[Bar] = []
-        age, stale = 0, False
         following: VendorRequest | None = request
         for _ in range(_PAGES_MAX):
             if following is None:
-                return Whole(bars, age, stale)
-            answer = await self._patient(following, meter, deadline, symbol)
+                return
+            answer = await self._patient(following, asking, symbol)
             page = await _decode(answer.entry)
-            bars += page.results
-            now = self._clock.monotonic()
-            age = max(age, answer.entry.age(now))
-            stale = stale or answer.via is Via.STALE or answer.entry.ttl(now) < 0
+            yield page.results
             following = self._next(page)
         raise VendorFailed("endless-pages")
 
-    async def _patient(self, request: VendorRequest, meter: Meter, deadline: float, symbol: str) -> Answer:
-        """Ask, and when the quota is spent wait for its next slot as long as `deadline` allows."""
+    async def all_bars(self, request: VendorRequest, asking: Asking, symbol: str) -> list[Bar]:
+        """Return every bar of a question that is known to have few; raises as `pages` does."""
+        return [bar async for page in self.pages(request, asking, symbol) for bar in page]
+
+    def _standing(self, answer: Answer) -> Standing:
+        now = self._clock.monotonic()
+        asked = answer.via in (Via.MISS, Via.COLLAPSED)
+        return Standing(answer.entry.age(now), answer.entry.ttl(now), asked, answer.reason)
+
+    async def _patient(self, request: VendorRequest, asking: Asking, symbol: str) -> Answer:
+        """Ask, and when the quota is spent wait for its next slot as long as the deadline allows."""
         while True:
             try:
-                return await self.ask(request, meter, deadline, "symbol", symbol)
+                return await self.ask(request, asking, "symbol", symbol)
             except QuotaSpent as error:
-                if self._clock.monotonic() + error.retry_after >= deadline:
+                if self._clock.monotonic() + error.retry_after >= asking.deadline:
                     raise
                 await self._clock.sleep(error.retry_after)
 

@@ -73,12 +73,13 @@ def quote_of_snapshot(symbol: str, ticker: dict[str, Any], origin: Provenance) -
     if not price:
         return None
     as_of = (ticker.get("updated") or 0) / 1e9
-    return _quote(symbol, price, before, as_of, (day.get("o"), day.get("h"), day.get("l"), day.get("v")), origin)
+    # The vendor clears a snapshot to zeros before the session; a zero there is "not yet", not a price.
+    return _quote(symbol, price, before, as_of, tuple(day.get(name) or None for name in "ohlv"), origin)
 
 
-def quote_of_bars(symbol: str, bar: Bar, before: float | None, origin: Provenance) -> Quote:
-    """Return the quote that a daily bar and the close before it make."""
-    return _quote(symbol, bar.c, before, bar.t / 1e3, (bar.o, bar.h, bar.l, bar.v), origin)
+def quote_of_bars(symbol: str, bar: Bar, before: float | None, as_of: float, origin: Provenance) -> Quote:
+    """Return the quote that a daily bar and the close before it make; `as_of` in Unix seconds."""
+    return _quote(symbol, bar.c, before, as_of, (bar.o, bar.h, bar.l, bar.v), origin)
 
 
 def _quote(
@@ -86,7 +87,7 @@ def _quote(
     price: float,
     before: float | None,
     as_of: float,
-    day: tuple[float | None, float | None, float | None, float | None],
+    day: tuple[float | None, ...],
     origin: Provenance,
 ) -> Quote:
     return Quote(

@@ -17,9 +17,9 @@ from stock_service.base.clock import Clock
 from stock_service.base.errors import NotFound, VendorFailed, VendorRefused
 from stock_service.market.calendar import Calendar
 from stock_service.market.markets import Market, market_of
-from stock_service.reads.questions import Questions, Whole
+from stock_service.reads.questions import Asking, Questions
 from stock_service.reads.quote import Average, Close, Provenance, Quote, Quotes, quote_of_bars, quote_of_snapshot
-from stock_service.reads.read_path import Answer, Meter, Via
+from stock_service.reads.read_path import Answer
 from stock_service.vendor.payloads import Bar
 from stock_service.vendor.request import ask, bars_request
 
@@ -52,7 +52,7 @@ class QuoteDesk:
         self._clock = clock
         self._refused_until = 0.0
 
-    async def quote(self, symbol: str, meter: Meter, deadline: float) -> Quote:
+    async def quote(self, symbol: str, asking: Asking) -> Quote:
         """Return the latest price of `symbol`.
 
         Raises:
@@ -62,20 +62,18 @@ class QuoteDesk:
         market = market_of(symbol)
         if self._may_snapshot(market):
             try:
-                answer = await self._questions.ask(
-                    ask(f"{_SNAPSHOTS[market]}/{symbol}"), meter, deadline, "symbol", symbol
-                )
+                answer = await self._questions.ask(ask(f"{_SNAPSHOTS[market]}/{symbol}"), asking, "symbol", symbol)
             except VendorRefused as refused:
                 self._remember(refused)
             else:
                 member = _json_member(answer, "ticker")
-                quote = quote_of_snapshot(symbol, member, self._provenance(answer, market, "snapshot"))
+                quote = quote_of_snapshot(symbol, member, self._provenance(asking, market, "snapshot"))
                 if quote is None:
                     raise NotFound("price", symbol)
                 return quote
-        return await self._quote_of_bars(symbol, meter, deadline)
+        return await self._quote_of_bars(symbol, asking)
 
-    async def quotes(self, symbols: Sequence[str], meter: Meter, deadline: float) -> Quotes:
+    async def quotes(self, symbols: Sequence[str], asking: Asking) -> Quotes:
         """Return the latest price of every known symbol, in the order asked for.
 
         Raises:
@@ -84,39 +82,40 @@ class QuoteDesk:
         found: dict[str, Quote] = {}
         for market in dict.fromkeys(market_of(symbol) for symbol in symbols):
             of_market = [symbol for symbol in symbols if market_of(symbol) is market]
-            found.update(await self._quotes_of_market(market, of_market, meter, deadline))
+            found.update(await self._quotes_of_market(market, of_market, asking))
         return Quotes([found[s] for s in symbols if s in found], [s for s in symbols if s not in found])
 
-    async def average(self, symbol: str, sessions: int, meter: Meter, deadline: float) -> Average:
+    async def average(self, symbol: str, sessions: int, asking: Asking) -> Average:
         """Return the closes of the last `sessions` finished sessions of `symbol` and their mean.
 
         Raises:
             NotFound: the vendor has no bar of it in that time.
             ServiceError: the vendor could not be asked.
         """
-        whole = await self._daily(symbol, sessions, meter, deadline)
-        closes = [Close(self._day_of(symbol, bar).isoformat(), bar.c) for bar in whole.bars[-sessions:]]
+        bars = await self._daily(symbol, sessions, asking)
+        closes = [Close(self._day_of(symbol, bar).isoformat(), bar.c) for bar in bars[-sessions:]]
         mean = sum(close.close for close in closes) / len(closes)
-        return Average(symbol, len(closes), round(mean, 6), closes, whole.age, whole.stale)
+        age, stale = _age_of(asking)
+        return Average(symbol, len(closes), round(mean, 6), closes, age, stale)
 
-    async def _quotes_of_market(
-        self, market: Market, symbols: Sequence[str], meter: Meter, deadline: float
-    ) -> dict[str, Quote]:
+    async def _quotes_of_market(self, market: Market, symbols: Sequence[str], asking: Asking) -> dict[str, Quote]:
         if self._may_snapshot(market):
             request = ask(_SNAPSHOTS[market], tickers=",".join(symbols))
             try:
-                answer = await self._questions.ask(request, meter, deadline, "symbols", ",".join(symbols))
+                answer = await self._questions.ask(request, asking, "symbols", ",".join(symbols))
             except VendorRefused as refused:
                 self._remember(refused)
             else:
-                return self._quotes_of_list(market, symbols, answer)
+                return self._quotes_of_list(market, symbols, answer, asking)
         if market is Market.STOCKS and len(symbols) > _SINGLY_MAX:
-            return await self._quotes_of_day(symbols, meter, deadline)
-        singles = await asyncio.gather(*(self._known(symbol, meter, deadline) for symbol in symbols))
+            return await self._quotes_of_day(symbols, asking)
+        singles = await asyncio.gather(*(self._known(symbol, asking) for symbol in symbols))
         return {quote.symbol: quote for quote in singles if quote is not None}
 
-    def _quotes_of_list(self, market: Market, symbols: Sequence[str], answer: Answer) -> dict[str, Quote]:
-        wanted, origin = set(symbols), self._provenance(answer, market, "snapshot")
+    def _quotes_of_list(
+        self, market: Market, symbols: Sequence[str], answer: Answer, asking: Asking
+    ) -> dict[str, Quote]:
+        wanted, origin = set(symbols), self._provenance(asking, market, "snapshot")
         quotes = {}
         for ticker in _json_list(answer, "tickers"):
             symbol = ticker.get("ticker", "")
@@ -125,48 +124,56 @@ class QuoteDesk:
                 quotes[symbol] = quote
         return quotes
 
-    async def _quotes_of_day(self, symbols: Sequence[str], meter: Meter, deadline: float) -> dict[str, Quote]:
+    async def _quotes_of_day(self, symbols: Sequence[str], asking: Asking) -> dict[str, Quote]:
         """Answer many stocks from the whole market's last two days: two calls however many symbols."""
         last = self._last_finished(Market.STOCKS)
         before = self._calendar.previous_session(Market.STOCKS, last).day
-        today, answer = await self._grouped(last, symbols, meter, deadline)
-        earlier, _ = await self._grouped(before, symbols, meter, deadline)
-        origin = self._provenance(answer, Market.STOCKS, "daily-bars")
+        today = await self._grouped(last, symbols, asking)
+        earlier = await self._grouped(before, symbols, asking)
+        origin = self._provenance(asking, Market.STOCKS, "daily-bars")
+        as_of = self._close_of(Market.STOCKS, last)
         return {
-            symbol: quote_of_bars(symbol, bar, earlier[symbol].c if symbol in earlier else None, origin)
+            symbol: quote_of_bars(symbol, bar, earlier[symbol].c if symbol in earlier else None, as_of, origin)
             for symbol, bar in today.items()
         }
 
-    async def _grouped(
-        self, day: date, symbols: Sequence[str], meter: Meter, deadline: float
-    ) -> tuple[dict[str, Bar], Answer]:
+    async def _grouped(self, day: date, symbols: Sequence[str], asking: Asking) -> dict[str, Bar]:
         request = ask(f"/v2/aggs/grouped/locale/us/market/stocks/{day.isoformat()}")
-        answer = await self._questions.ask(request, meter, deadline, "day", day.isoformat())
+        answer = await self._questions.ask(request, asking, "day", day.isoformat())
         page = await asyncio.to_thread(_decode_grouped, answer.entry.body)
         wanted = set(symbols)
-        return {bar.T: bar for bar in page.results if bar.T in wanted}, answer
+        return {bar.T: bar for bar in page.results if bar.T in wanted}
 
-    async def _known(self, symbol: str, meter: Meter, deadline: float) -> Quote | None:
+    async def _known(self, symbol: str, asking: Asking) -> Quote | None:
+        own = asking.own()
         try:
-            return await self._quote_of_bars(symbol, meter, deadline)
+            return await self._quote_of_bars(symbol, own)
         except NotFound:
             return None
+        finally:
+            asking.note(own.standing)
 
-    async def _quote_of_bars(self, symbol: str, meter: Meter, deadline: float) -> Quote:
-        whole = await self._daily(symbol, 2, meter, deadline)
-        before = whole.bars[-2].c if len(whole.bars) > 1 else None
-        origin = Provenance(self._phase(market_of(symbol)), whole.age, whole.stale, "daily-bars")
-        return quote_of_bars(symbol, whole.bars[-1], before, origin)
+    async def _quote_of_bars(self, symbol: str, asking: Asking) -> Quote:
+        bars = await self._daily(symbol, 2, asking)
+        market = market_of(symbol)
+        before = bars[-2].c if len(bars) > 1 else None
+        as_of = self._close_of(market, self._day_of(symbol, bars[-1]))
+        return quote_of_bars(symbol, bars[-1], before, as_of, self._provenance(asking, market, "daily-bars"))
 
-    async def _daily(self, symbol: str, sessions: int, meter: Meter, deadline: float) -> Whole:
+    async def _daily(self, symbol: str, sessions: int, asking: Asking) -> list[Bar]:
         """Return daily bars that hold at least the last `sessions` finished sessions."""
         last = self._last_finished(market_of(symbol))
         first = last - timedelta(days=sessions * 7 // 5 + 14)
         request = bars_request(symbol, 1, "day", first.isoformat(), last.isoformat())
-        whole = await self._questions.all_bars(request, meter, deadline, symbol)
-        if not whole.bars:
+        bars = await self._questions.all_bars(request, asking, symbol)
+        if not bars:
             raise NotFound("symbol", symbol)
-        return whole
+        return bars
+
+    def _close_of(self, market: Market, day: date) -> float:
+        """Return when the regular session of `day` closed, in Unix seconds: that is when its last price was made."""
+        session = self._calendar.session_of(market, day)
+        return self._calendar.day_start(market, day) if session is None else session.closes_at
 
     def _last_finished(self, market: Market) -> date:
         """Return the day of the last session that has ended, extended hours included."""
@@ -186,16 +193,20 @@ class QuoteDesk:
             raise refused
         self._refused_until = self._clock.monotonic() + _REFUSED_FOR
 
-    def _provenance(self, answer: Answer, market: Market, source: str) -> Provenance:
-        now = self._clock.monotonic()
-        stale = answer.via is Via.STALE or answer.entry.ttl(now) < 0
-        return Provenance(self._phase(market), answer.entry.age(now), stale, source)
+    def _provenance(self, asking: Asking, market: Market, source: str) -> Provenance:
+        return Provenance(self._phase(market), *_age_of(asking), source)
 
     def _phase(self, market: Market) -> str:
         return self._calendar.phase(market, self._clock.wall()).value
 
     def _day_of(self, symbol: str, bar: Bar) -> date:
         return self._calendar.day_of(market_of(symbol), bar.t / 1e3)
+
+
+def _age_of(asking: Asking) -> tuple[int, bool]:
+    standing = asking.standing
+    assert standing is not None  # something was answered
+    return standing.age, standing.is_stale
 
 
 def _decode_grouped(body: bytes) -> _Grouped:

@@ -7,27 +7,35 @@ know: a misspelt one would silently answer another question.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import date
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from stock_service.base.clock import Clock
-from stock_service.base.errors import BadRequest, NotFound
+from stock_service.base.errors import BadRequest, NotFound, Overloaded
+from stock_service.cache.entry import CACHE_NAME
 from stock_service.market.calendar import Calendar
-from stock_service.reads.questions import Questions, Whole
+from stock_service.reads.questions import Asking, Questions, Standing
 from stock_service.reads.quote_desk import SESSIONS_MAX, SYMBOLS_MAX, QuoteDesk
 from stock_service.reads.spans import parse_day, parse_every, parse_symbol
-from stock_service.vendor.request import bars_request
+from stock_service.vendor.request import VendorRequest, bars_request
 from stock_service.web.api_table import Operation, match_operation
-from stock_service.web.bar_formats import FORMATS, BarsAnswer, columnar, csv_table, json_rows
+from stock_service.web.bar_formats import FORMATS, BarsAnswer, BarWriter, make_writer
+from stock_service.web.conditional import matches_etag
+from stock_service.web.departure import watch_departure
 from stock_service.web.doorkeeper import Doorkeeper
-from stock_service.web.exchange import Asker, Exchange, Response, text_response
+from stock_service.web.exchange import Exchange, Response
+from stock_service.web.gateway import read_wishes
 from stock_service.web.market_status import market_status
 
 WHOLE_FOR = 120.0  # seconds a bars question may take: its pages may have to wait for the vendor's quota
+BARS_MAX = 500_000  # of one answer: two and a half years of minutes, late hours included
+_WHOLE_AT_ONCE = 2
 _PAGE_LIMIT = 50_000
 _CREDENTIAL = "apiKey"
 _JSON = b"application/json"
@@ -46,7 +54,8 @@ class Api:
         self._calendar = calendar
         self._doorkeeper = doorkeeper
         self._clock = clock
-        self._answers: dict[str, Callable[[Exchange, Asker, str, Parameters], Awaitable[Response]]] = {
+        self._turns = asyncio.Semaphore(_WHOLE_AT_ONCE)
+        self._answers: dict[str, Callable[[Exchange, Asking, str, Parameters], Awaitable[Response]]] = {
             "api_quote": self._quote,
             "api_quotes": self._quotes,
             "api_bars": self._bars,
@@ -66,31 +75,29 @@ class Api:
             raise NotFound("route", exchange.path)
         operation, symbol = found
         parameters = read_parameters(operation, exchange.query)
-        return await self._answers[operation.route](exchange, asker, unquote(symbol), parameters)
+        asking = Asking(asker, exchange.deadline, read_wishes(exchange, asker))
+        return await self._answers[operation.route](exchange, asking, unquote(symbol), parameters)
 
-    async def _quote(self, exchange: Exchange, asker: Asker, symbol: str, _: Parameters) -> Response:
-        quote = await self._desk.quote(parse_symbol(symbol), asker, exchange.deadline)
-        return _json(quote, quote.age_seconds)
+    async def _quote(self, exchange: Exchange, asking: Asking, symbol: str, _: Parameters) -> Response:
+        return _json(exchange, asking, await self._desk.quote(parse_symbol(symbol), asking))
 
-    async def _quotes(self, exchange: Exchange, asker: Asker, _: str, parameters: Parameters) -> Response:
+    async def _quotes(self, exchange: Exchange, asking: Asking, _: str, parameters: Parameters) -> Response:
         symbols = list(dict.fromkeys(parse_symbol(part.strip()) for part in parameters["symbols"].split(",")))
         if len(symbols) > SYMBOLS_MAX:
             raise BadRequest("symbols", f"names {len(symbols)} symbols", f"ask for at most {SYMBOLS_MAX} at once")
-        quotes = await self._desk.quotes(symbols, asker, exchange.deadline)
-        return _json(quotes, max((quote.age_seconds for quote in quotes.quotes), default=0))
+        return _json(exchange, asking, await self._desk.quotes(symbols, asking))
 
-    async def _average(self, exchange: Exchange, asker: Asker, symbol: str, parameters: Parameters) -> Response:
+    async def _average(self, exchange: Exchange, asking: Asking, symbol: str, parameters: Parameters) -> Response:
         text = parameters["days"]
         days = int(text) if text.isascii() and text.isdigit() else 0
         if not 1 <= days <= SESSIONS_MAX:
             raise BadRequest("days", f"{text[:20]!r} is no number of sessions", f"use 1 to {SESSIONS_MAX}")
-        average = await self._desk.average(parse_symbol(symbol), days, asker, exchange.deadline)
-        return _json(average, average.age_seconds)
+        return _json(exchange, asking, await self._desk.average(parse_symbol(symbol), days, asking))
 
-    async def _market(self, _: Exchange, asker: Asker, __: str, ___: Parameters) -> Response:
-        return _json(market_status(self._calendar, self._clock.wall()), 0)
+    async def _market(self, exchange: Exchange, asking: Asking, _: str, __: Parameters) -> Response:
+        return _json(exchange, asking, market_status(self._calendar, self._clock.wall()))
 
-    async def _bars(self, exchange: Exchange, asker: Asker, symbol: str, parameters: Parameters) -> Response:
+    async def _bars(self, exchange: Exchange, asking: Asking, symbol: str, parameters: Parameters) -> Response:
         ticker, every = parse_symbol(symbol), parse_every(parameters["every"])
         first, last = _span(parameters)
         adjusted = _flag("adjusted", parameters["adjusted"])
@@ -106,11 +113,42 @@ class Api:
             adjusted=adjusted,
             limit=_PAGE_LIMIT,
         )
-        deadline = exchange.started_at + WHOLE_FOR
-        whole = await self._questions.all_bars(request, asker, deadline, ticker)
-        head = BarsAnswer(ticker, parameters["every"], adjusted, len(whole.bars), whole.age, whole.stale, [])
-        body = await asyncio.to_thread(_render, head, whole, form)
-        return _answer(FORMATS[form].encode("ascii"), body, whole.age)
+        writer = make_writer(form)
+        asking.deadline = exchange.started_at + WHOLE_FOR
+        async with self._turn(asking.deadline), watch_departure(exchange) as left:
+            count = await self._write(writer, request, asking, ticker, left)
+            standing = _standing(asking)
+            head = BarsAnswer(ticker, parameters["every"], adjusted, count, standing.age, standing.is_stale, [])
+            body = await asyncio.to_thread(writer.finish, head)
+        return _answer(exchange, asking, FORMATS[form].encode("ascii"), body)
+
+    async def _write(
+        self, writer: BarWriter, request: VendorRequest, asking: Asking, ticker: str, left: asyncio.Event
+    ) -> int:
+        """Write page by page, so that only the answer itself is ever in memory; return the number of bars."""
+        count = 0
+        async for bars in self._questions.pages(request, asking, ticker):
+            count += len(bars)
+            if count > BARS_MAX:
+                hint = "ask for a shorter span or longer bars, or page through the vendor's own path"
+                raise BadRequest("from", f"to `to` are more than {BARS_MAX} bars", hint)
+            if left.is_set():
+                raise Overloaded("requests")  # nobody reads it: more vendor calls would be wasted
+            await asyncio.to_thread(writer.add, bars)
+        return count
+
+    @asynccontextmanager
+    async def _turn(self, deadline: float) -> AsyncIterator[None]:
+        """Wait for one's turn: a few whole answers at a time are as many as a small pod has memory for."""
+        try:
+            async with asyncio.timeout(max(0.0, deadline - self._clock.monotonic())):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Overloaded("requests") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
 
 def read_parameters(operation: Operation, query: bytes) -> dict[str, str]:
@@ -152,17 +190,32 @@ def _flag(name: str, text: str) -> bool:
     return text.lower() == "true"
 
 
-def _render(head: BarsAnswer, whole: Whole, form: str) -> bytes:
-    if form == "csv":
-        return csv_table(whole.bars)
-    if form == "json":
-        return msgspec.json.encode(msgspec.structs.replace(head, bars=json_rows(whole.bars)))
-    return columnar(whole.bars, form)
+def _standing(asking: Asking) -> Standing:
+    """Return how good the answer is; one that needed nobody is as good as can be."""
+    return asking.standing or Standing(age=0, ttl=0, asked=False)
 
 
-def _json(content: Any, age: int) -> Response:
-    return _answer(_JSON, msgspec.json.encode(content), age)
+def _cache_status(standing: Standing) -> bytes:
+    if standing.stale:
+        return b"%b; fwd=stale; ttl=%d; detail=%b" % (CACHE_NAME, standing.ttl, standing.stale.encode("ascii"))
+    return b"%b; %b; ttl=%d" % (CACHE_NAME, b"fwd=uri-miss" if standing.asked else b"hit", standing.ttl)
 
 
-def _answer(content_type: bytes, body: bytes, age: int) -> Response:
-    return text_response(200, content_type, body, (b"age", b"%d" % age))
+def _json(exchange: Exchange, asking: Asking, content: Any) -> Response:
+    return _answer(exchange, asking, _JSON, msgspec.json.encode(content))
+
+
+def _answer(exchange: Exchange, asking: Asking, content_type: bytes, body: bytes) -> Response:
+    standing = _standing(asking)
+    etag = b'"%b"' % blake2b(body, digest_size=8).hexdigest().encode("ascii")
+    headers = [
+        (b"etag", etag),
+        (b"cache-control", b"private, max-age=%d" % max(0, standing.ttl)),
+        (b"age", b"%d" % standing.age),
+        (b"cache-status", _cache_status(standing)),
+    ]
+    cache = "stale" if standing.stale else "miss" if standing.asked else "hit"
+    if matches_etag(exchange.header(b"if-none-match") or b"", etag):
+        return Response(304, headers, cache=cache)
+    content = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+    return Response(200, [*content, *headers], body, cache)

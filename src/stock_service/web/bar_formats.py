@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import msgspec
 
@@ -73,52 +74,103 @@ class _Times:
         return date_part + time_part
 
 
-def json_rows(bars: Sequence[Bar]) -> list[BarRow]:
-    """Return the bars as rows of a JSON answer."""
-    iso = _Times().iso
-    return [BarRow(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, b.n) for b in bars]
+class BarWriter(Protocol):
+    """Takes bars page by page and gives the whole answer; CPU-bound, to be called in a thread when pages are large."""
+
+    def add(self, bars: Sequence[Bar]) -> None:
+        """Take the next page."""
+        ...
+
+    def finish(self, head: BarsAnswer) -> bytes:
+        """Return the answer; `head.bars` is empty."""
+        ...
 
 
-def csv_table(bars: Sequence[Bar]) -> bytes:
-    """Return the bars as CSV with a header line; absent values are empty."""
-    iso = _Times().iso
-    header = ",".join(_COLUMNS).encode("ascii") + b"\n"
-    if not bars:
-        return header
-    lines = msgspec.json.encode([_Line(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, b.n) for b in bars])
-    # The encoder writes numbers as the vendor means them; only its brackets, quotes and nulls are not CSV.
-    return header + lines[2:-2].replace(b"],[", b"\n").replace(b'"', b"").replace(b"null", b"") + b"\n"
-
-
-def columnar(bars: Sequence[Bar], form: str) -> bytes:
-    """Return the bars as an Arrow IPC stream or a Parquet file.
+def make_writer(form: str) -> BarWriter:
+    """Return a writer of `form`, one of `FORMATS`.
 
     Raises:
-        BadRequest: the extra that writes them is not installed.
+        BadRequest: the extra that writes it is not installed.
     """
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - 40 MiB that only this format needs
-        import pyarrow.parquet as pq  # noqa: PLC0415
-    except ImportError:
-        raise BadRequest(
-            "format", f"{form} is not available on this server", "install stock-service[arrow] there, or ask for csv"
-        ) from None
-    numbers = {
-        "open": [b.o for b in bars],
-        "high": [b.h for b in bars],
-        "low": [b.l for b in bars],
-        "close": [b.c for b in bars],
-        "volume": [b.v for b in bars],
-        "vwap": [b.vw for b in bars],
-        "trades": [b.n for b in bars],
-    }
-    columns = {"time": pa.array([int(b.t) for b in bars], pa.timestamp("ms", "UTC"))}
-    columns |= {name: pa.array(values, pa.float64()) for name, values in numbers.items()}
-    table = pa.table(columns)
-    sink = io.BytesIO()
-    if form == "parquet":
-        pq.write_table(table, sink)
-    else:
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-    return sink.getvalue()
+    match form:
+        case "json":
+            return _JsonWriter()
+        case "csv":
+            return _CsvWriter()
+        case _:
+            return _ColumnWriter(form)
+
+
+class _JsonWriter:
+    def __init__(self) -> None:
+        self._times = _Times()
+        self._pieces: list[bytes] = []
+
+    def add(self, bars: Sequence[Bar]) -> None:
+        iso = self._times.iso
+        rows = [BarRow(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, b.n) for b in bars]
+        if rows:
+            self._pieces.append(msgspec.json.encode(rows)[1:-1])
+
+    def finish(self, head: BarsAnswer) -> bytes:
+        # `bars` is the last member, so the rows go in front of the two closing brackets.
+        return b"%b%b]}" % (msgspec.json.encode(head)[:-2], b",".join(self._pieces))
+
+
+class _CsvWriter:
+    def __init__(self) -> None:
+        self._times = _Times()
+        self._pieces = [",".join(_COLUMNS).encode("ascii") + b"\n"]
+
+    def add(self, bars: Sequence[Bar]) -> None:
+        iso = self._times.iso
+        lines = msgspec.json.encode([_Line(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, b.n) for b in bars])[2:-2]
+        if lines:
+            # The encoder writes numbers as the vendor means them; only its brackets, quotes and nulls are not CSV.
+            self._pieces.append(lines.replace(b"],[", b"\n").replace(b'"', b"").replace(b"null", b"") + b"\n")
+
+    def finish(self, head: BarsAnswer) -> bytes:
+        return b"".join(self._pieces)
+
+
+class _ColumnWriter:
+    """Arrow IPC stream or Parquet file."""
+
+    def __init__(self, form: str) -> None:
+        try:
+            import pyarrow as pa  # noqa: PLC0415 - 40 MiB that only these formats need
+            import pyarrow.parquet as pq  # noqa: PLC0415
+        except ImportError:
+            raise BadRequest(
+                "format",
+                f"{form} is not available on this server",
+                "install stock-service[arrow] there, or ask for csv",
+            ) from None
+        self._pa, self._pq, self._form = pa, pq, form
+        numbers = [(name, pa.float64()) for name in _COLUMNS[1:]]
+        self._schema = pa.schema([("time", pa.timestamp("ms", "UTC")), *numbers])
+        self._batches: list[Any] = []
+
+    def add(self, bars: Sequence[Bar]) -> None:
+        columns = [
+            [int(b.t) for b in bars],
+            [b.o for b in bars],
+            [b.h for b in bars],
+            [b.l for b in bars],
+            [b.c for b in bars],
+            [b.v for b in bars],
+            [b.vw for b in bars],
+            [b.n for b in bars],
+        ]
+        arrays = [self._pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
+        self._batches.append(self._pa.record_batch(arrays, schema=self._schema))
+
+    def finish(self, head: BarsAnswer) -> bytes:
+        table = self._pa.Table.from_batches(self._batches, schema=self._schema)
+        sink = io.BytesIO()
+        if self._form == "parquet":
+            self._pq.write_table(table, sink)
+        else:
+            with self._pa.ipc.new_stream(sink, self._schema) as writer:
+                writer.write_table(table)
+        return sink.getvalue()
