@@ -15,7 +15,7 @@ from collections import OrderedDict
 
 from stock_service.cache.entry import Entry
 
-ENTRY_SHARE = 8  # an entry may weigh at most one eighth of the whole
+ENTRY_SHARE = 4  # an entry may weigh at most one quarter of the whole
 SMALL_SHARE = 10  # the queue of newcomers is a tenth
 NEGATIVE_SHARE = 20  # answers with an error status are a twentieth, of the bytes and of the entries
 NEGATIVE_FEW = 16  # which are kept whatever their share: a small cache remembers wrong names too

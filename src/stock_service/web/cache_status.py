@@ -18,7 +18,8 @@ def cache_status(answer: Answer, now: float) -> bytes:
         case Via.HIT:
             return b"%b; hit; ttl=%d" % (CACHE_NAME, ttl)
         case Via.MISS:
-            return b"%b; fwd=uri-miss; stored; ttl=%d" % (CACHE_NAME, ttl)
+            stored = b"stored; " if answer.entry.kept else b""  # too large an answer is not, nor one for this once
+            return b"%b; fwd=uri-miss; %bttl=%d" % (CACHE_NAME, stored, ttl)
         case Via.COLLAPSED:
             return b"%b; fwd=uri-miss; collapsed; ttl=%d" % (CACHE_NAME, ttl)
         case Via.STALE:
