@@ -1,1 +1,1 @@
-"""The alert drill: `make drill`, about seven minutes."""
+"""The alert drill: `make drill`, about six minutes."""

@@ -51,6 +51,7 @@ class Timeline:
         self._clock = SystemClock()
         self._began_at = self._clock.monotonic()
         self._lock = threading.Lock()
+        self._phase = 0
         self.notices: list[Notice] = []
 
     def say(self, text: str) -> None:
@@ -59,15 +60,20 @@ class Timeline:
             print(f"{self._clock.monotonic() - self._began_at:6.0f} s  {text}", flush=True)
 
     def hear(self, notice: Notice) -> None:
-        """Note what a receiver was told; print the runbook's eight when it is news."""
-        news = notice not in self.notices
+        """Note what a receiver was told; print the first of each kind since the last phase began."""
+        kinds = {(old.receiver, old.status, old.alert) for old in self.notices[self._phase :]}
         self.notices.append(notice)
-        if notice.alert in EXPECTED and news:
+        if notice.alert in EXPECTED and (notice.receiver, notice.status, notice.alert) not in kinds:
             self.say(f"{notice.receiver:<22} {notice.status:<9} {notice.alert}")
 
-    def told(self, status: str, since: int) -> set[str]:
-        """Return which of the eight were told so after the first `since` notices."""
-        return {notice.alert for notice in self.notices[since:] if notice.status == status} & EXPECTED.keys()
+    def begin_phase(self, text: str) -> None:
+        """Print a line; from here on what was told before does not count."""
+        self.say(text)
+        self._phase = len(self.notices)
+
+    def told(self, status: str) -> set[str]:
+        """Return which of the eight were told so in this phase."""
+        return {notice.alert for notice in self.notices[self._phase :] if notice.status == status} & EXPECTED.keys()
 
     def wall(self) -> float:
         """Return the time of day, as Prometheus sees it."""
@@ -120,17 +126,15 @@ def drill(place: Path) -> list[str]:
                 wait_until(lambda: seen_by(prometheus) == EXPECTED.keys(), "all eight are pending or firing")
             line.say("Prometheus has seen the cause of all eight; it is restarted with older memories of them")
             aged = age_pending(place, "first", "second", line.wall(), LEFT_SECONDS)
-            line.say(f"{len(aged)} alerts have {LEFT_SECONDS:.0f} seconds left to wait, or none")
+            line.begin_phase(f"{len(aged)} alerts have {LEFT_SECONDS:.0f} seconds left to wait, or none")
             with live_prometheus(place, "second") as prometheus:
-                since = len(line.notices)
-                wait_until(lambda: line.told("firing", since) == EXPECTED.keys(), "all eight reach a receiver")
+                wait_until(lambda: line.told("firing") == EXPECTED.keys(), "all eight reach a receiver")
                 faults = misled(line.notices)
-                line.say("all eight were told to their receivers, with their links; the troubles end")
+                line.begin_phase("all eight were told to their receivers, with their links; the troubles end")
                 troubles.close()
                 heal(cluster, url, instances, line.wall())
-                since = len(line.notices)
                 wait_until(lambda: not seen_by(prometheus), "all eight clear", CLEARS_WITHIN)
-                wait_until(lambda: line.told("resolved", since) == EXPECTED.keys(), "receivers are told of the end")
+                wait_until(lambda: line.told("resolved") == EXPECTED.keys(), "receivers are told of the end")
                 line.say("all eight are over, and their receivers know")
     return faults
 
