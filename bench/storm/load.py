@@ -21,9 +21,18 @@ ANSWERS_WITHIN = 15.0
 _clock = SystemClock()
 
 
+def ticker_name(prefix: str, number: int) -> str:
+    """Return a ticker the simulator lists: five letters, the first of them `prefix`."""
+    letters = ""
+    for _ in range(4):
+        number, rest = divmod(number, 26)
+        letters = chr(ord("A") + rest) + letters
+    return prefix + letters
+
+
 def known_paths(tickers: int) -> list[str]:
     """Return questions of every temper: settled history, the day before, the last trade, reference data."""
-    names = [f"STM{number}" for number in range(tickers)]
+    names = [ticker_name("K", number) for number in range(tickers)]
     return [
         path
         for name in names
@@ -65,6 +74,16 @@ class Load:
                 raise RuntimeError(f"the storm cannot begin: {path} -> {answer.status} {answer.body[:200]!r}")
             self.truth[path] = answer.body
 
+    def fresh_paths(self) -> list[str]:
+        """Return one question of every kind that nobody asked before."""
+        name = ticker_name("F", next(self._new))
+        return [
+            f"/v2/aggs/ticker/{name}/range/1/day/2024-01-02/2024-01-05",
+            f"/v2/aggs/ticker/{name}/prev",
+            f"/v2/last/trade/{name}",
+            f"/v3/reference/tickers/{name}",
+        ]
+
     async def run(self, seconds: float, tally: Tally, new_tally: Tally) -> None:
         """Keep the load up for so long, and wait for every answer."""
         dice = random.Random(self.seed)
@@ -84,7 +103,7 @@ class Load:
         tally.judge_known(path, await self.ask(path), self.truth[path])
 
     async def _ask_new(self, tally: Tally) -> None:
-        ticker = f"NEW{next(self._new)}"
+        ticker = ticker_name("N", next(self._new))
         path = f"/v2/aggs/ticker/{ticker}/range/1/day/2024-01-02/2024-01-05"
         tally.judge_new(path, await self.ask(path), ticker)
 

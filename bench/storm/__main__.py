@@ -1,0 +1,145 @@
+"""`make storm`: runs the schedule, judges every answer, prints one table; exit code 1 when a promise was broken."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass
+
+import uvloop
+
+from bench.storm.gateway import CALLS_PER_SECOND, VENDOR_KEY, GatewayProcess, pause
+from bench.storm.herds import Outcome, run_herds
+from bench.storm.invariants import Tally
+from bench.storm.load import Load, known_paths, make_load
+from bench.storm.schedule import PHASES, Phase
+from stock_service.base.clock import SystemClock
+from stock_service.simulator.server import Simulator, SimulatorSettings, start_simulator
+
+INSTANT = 1_763_740_800.0  # Friday 2025-11-21, 11:00 in New York: every answer is the same for the whole storm
+RECOVERED_WITHIN = 15.0
+_HEAD = f"{'fault':28} {'known':>7} {'errors':>6} {'stale':>6} {'slowest':>8} {'calls':>6} {'normal':>6}  {'new':32} promises"
+_clock = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    known: Tally
+    new: Tally
+    vendor_calls: int
+    recovered_after: float | None
+
+    @property
+    def broken(self) -> Counter[str]:
+        """Promises broken in this phase."""
+        late = self.recovered_after is None
+        return self.known.broken + self.new.broken + Counter({"I7 not recovered": 1} if late else {})
+
+
+async def run_phase(phase: Phase, simulator: Simulator, load: Load, seconds: float) -> Row:
+    """Let one fault happen under load, end it, and wait for everything to be normal."""
+    known, new = Tally(), Tally()
+    calls = simulator.calls.total
+    if phase.refuse:
+        await simulator.refuse()
+    simulator.faults.put(list(phase.rules), _clock.monotonic())
+    await load.run(seconds, known, new)
+    simulator.faults.clear()
+    if phase.refuse:
+        await simulator.listen()
+    recovered = 0.0 if phase.lasting else await wait_until_normal(load)
+    return Row(phase.name, known, new, simulator.calls.total - calls, recovered)
+
+
+async def wait_until_normal(load: Load) -> float | None:
+    """Return the seconds until new questions of every kind are answered again; None when that takes too long."""
+    began = _clock.monotonic()
+    while _clock.monotonic() - began < RECOVERED_WITHIN:
+        answers = [await load.ask(path) for path in load.fresh_paths()]
+        if all(answer.status == 200 for answer in answers):
+            return _clock.monotonic() - began
+        await pause(0.2)
+    return None
+
+
+async def storm(
+    phases: list[Phase], seconds: float, seed: int, tickers: int, herd: int
+) -> tuple[list[Row], list[Outcome]]:
+    """Run `phases` and the herds; return what was seen."""
+    simulator = await start_simulator(SimulatorSettings(key=VENDOR_KEY, at=INSTANT), _clock)
+    rows: list[Row] = []
+    try:
+        remaining = list(phases)
+        while remaining:
+            remaining = await _one_gateway(remaining, rows, simulator, seconds, seed, tickers)
+        herds = await run_herds(simulator, seed, herd)
+    finally:
+        await simulator.stop()
+    return rows, herds
+
+
+async def _one_gateway(
+    phases: list[Phase], rows: list[Row], simulator: Simulator, seconds: float, seed: int, tickers: int
+) -> list[Phase]:
+    """Run phases on one gateway until one leaves it at a distance; return those still to run."""
+    gateway = await GatewayProcess.start(simulator.url)
+    try:
+        async with make_load(gateway.url, seed) as load:
+            await load.learn(known_paths(tickers))
+            for number, phase in enumerate(phases):
+                row = await run_phase(phase, simulator, load, seconds)
+                rows.append(row)
+                print(_line(row), flush=True)
+                if phase.lasting:
+                    return phases[number + 1 :]
+                await load.run(1.0, row.known, row.new)
+            return []
+    finally:
+        await gateway.stop()
+
+
+def _line(row: Row) -> str:
+    errors = sum(count for status, count in row.known.statuses.items() if status != 200)
+    recovered = "-" if row.recovered_after is None else f"{row.recovered_after:5.1f}"
+    slowest = max(row.known.slowest, row.new.slowest)
+    typed = " ".join(f"{status}:{count}" for status, count in sorted(row.new.statuses.items()))
+    return (
+        f"{row.name:28} {row.known.answers:7} {errors:6} {row.known.stale:6} {slowest:8.2f} {row.vendor_calls:6} "
+        f"{recovered:>6}  {typed:32} {'; '.join(row.broken) or 'kept'}"
+    )
+
+
+def main() -> int:
+    """Parse, run, print; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.storm", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a few phases, some seconds")
+    parser.add_argument("--only", metavar="TEXT", help="phases whose name contains this")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, help="length of a phase")
+    given = parser.parse_args()
+    chosen = [p for p in PHASES if (p.short or not given.short) and (given.only or "") in p.name]
+    seconds = given.seconds or (2.5 if given.short else 5.0)
+    print(
+        f"seed {given.seed}; {len(chosen)} phases of {seconds:g} s; the plan allows {CALLS_PER_SECOND} calls a second"
+    )
+    print(
+        f"{'fault':28} {'known':>7} {'errors':>6} {'stale':>6} {'slowest':>8} {'calls':>6} {'normal':>6}  new questions"
+    )
+    tickers, herd = (20, 1_000) if given.short else (40, 10_000)
+    rows, herds = uvloop.run(storm(chosen, seconds, given.seed, tickers, herd))
+    for outcome in herds:
+        print(f"{outcome.name:28} {outcome.seen:64} {outcome.broken or 'kept'}")
+    examples = [example for row in rows for example in row.known.examples + row.new.examples]
+    print("\n".join(examples[:20]))
+    broken = sum((row.broken for row in rows), Counter()) + Counter(o.broken for o in herds if o.broken)
+    known = sum(row.known.answers for row in rows)
+    print(f"{known} answers to known questions; broken promises: {dict(broken) or 'none'}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
