@@ -19,7 +19,8 @@ from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.vendor.links import LinkSpans, point_pieces
 
 CACHE_NAME = b"stock-service"
-OVERHEAD_BYTES = 1_400  # entry, variants, two rendered heads, keys in the tables; measured by bench/memory.py
+OVERHEAD_BYTES = 2_100  # entry, variants, rendered heads, a taught line, table rows; measured by bench/memory.py
+SMALL_BYTES = 16 * 1024  # a body up to this is copied into the message; a larger one is never copied
 GZIP_FROM_BYTES = 256  # below this the gzip frame eats what it saves
 GZIP_INLINE_BYTES = 64 * 1024  # above this compression would stall the loop for more than a millisecond
 _GZIP_LEVEL = 5
@@ -49,13 +50,26 @@ class Variant:
 
     `ok` and `not_modified` are finished heads, save for the request's own lines; each is valid before its `…_until`.
     `pieces` are the body: one, or several around links when a large body is shared by the variants of an entry.
+    `small` is the body too when it is cheaper to copy it behind its head than to send the two side by side.
     """
 
-    __slots__ = ("coding", "etag", "length_bytes", "not_modified", "not_modified_until", "ok", "ok_until", "pieces")
+    __slots__ = (
+        "coding",
+        "etag",
+        "length_bytes",
+        "not_modified",
+        "not_modified_until",
+        "ok",
+        "ok_until",
+        "pieces",
+        "small",
+    )
 
     def __init__(self, pieces: Pieces, etag: bytes, coding: bytes = b"") -> None:
         self.pieces = pieces
         self.length_bytes = sum(map(len, pieces))
+        whole = pieces[0] if len(pieces) == 1 else None
+        self.small = whole if isinstance(whole, bytes) and len(whole) <= SMALL_BYTES else None
         self.etag = etag
         self.coding = coding
         self.ok = b""

@@ -11,7 +11,7 @@ from itertools import count
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
-from stock_service.cache.entry import Entry, Pieces, Variant
+from stock_service.cache.entry import Entry, Variant
 from stock_service.web.conditional import matches_etag
 from stock_service.web.guard_connection import GuardedConnection
 from stock_service.web.hit_head import Head
@@ -84,42 +84,54 @@ class Answers:
                 return False
             if now >= entry.fresh_until:
                 self._serve_stale(entry, client, series, now)
-            if head.unusual:
-                pieces = self._unusual(entry, variant, head, client, series, now)
-            else:
-                if now >= variant.ok_until:
-                    variant.render_ok(entry, now, self._date.value())
-                own_lines = b"%b%b%x\r\n\r\n" % (client.limit_lines(now), self._names, next(self._numbers))
-                pieces = (variant.ok + own_lines, *variant.pieces)
-                series.answered += 1
             client.requests += 1
             entry.hits += 1
             connection.since = now
-            connection.transport.writelines(pieces if not target.head_only else pieces[:1])
+            if head.unusual or target.head_only or variant.small is None:
+                self._send_unusual(connection, target, entry, variant, head, client, now)
+            else:
+                if now >= variant.ok_until:
+                    variant.render_ok(entry, now, self._date.value())
+                series.answered += 1
+                number = next(self._numbers)
+                connection.transport.write(
+                    b"%b%b%b%x\r\n\r\n%b" % (variant.ok, client.limit_lines(now), self._names, number, variant.small)
+                )
         except Exception as error:  # noqa: BLE001 - a fault here costs speed, not the answer
             self._observer.notify(Faulted("hit", error))
             return False
         series.observe(self._monotonic() - now)
         return True
 
-    def _unusual(
-        self, entry: Entry, variant: Variant, head: Head, client: HitClient, series: Series, now: float
-    ) -> Pieces:
-        """Return the answer to a head with validators or a request id of its own."""
+    def _send_unusual(
+        self,
+        connection: GuardedConnection,
+        target: Target,
+        entry: Entry,
+        variant: Variant,
+        head: Head,
+        client: HitClient,
+        now: float,
+    ) -> None:
+        """Answer a head with validators or a request id of its own, a HEAD, or with a large body."""
         if head.request_id is None:
-            name = b"%b%x" % (self._names, next(self._numbers))
+            own_lines = b"%b%b%x\r\n\r\n" % (client.limit_lines(now), self._names, next(self._numbers))
         else:
-            name = b"x-request-id: %b" % head.request_id
-        own_lines = b"%b%b\r\n\r\n" % (client.limit_lines(now), name)
-        if head.etags is not None and entry.status == 200 and matches_etag(head.etags, variant.etag):
+            own_lines = b"%bx-request-id: %b\r\n\r\n" % (client.limit_lines(now), head.request_id)
+        etags = head.etags
+        if etags is not None and entry.status == 200 and (etags == variant.etag or matches_etag(etags, variant.etag)):
             if now >= variant.not_modified_until:
                 variant.render_not_modified(entry, now, self._date.value())
-            series.not_modified += 1
-            return (variant.not_modified + own_lines,)
+            target.series.not_modified += 1
+            connection.transport.write(variant.not_modified + own_lines)
+            return
         if now >= variant.ok_until:
             variant.render_ok(entry, now, self._date.value())
-        series.answered += 1
-        return variant.ok + own_lines, *variant.pieces
+        target.series.answered += 1
+        if target.head_only:
+            connection.transport.write(variant.ok + own_lines)
+        else:
+            connection.transport.writelines((variant.ok + own_lines, *variant.pieces))
 
     def _pointed(self, connection: GuardedConnection, entry: Entry, head: Head) -> Variant | None:
         """Return the variant whose links lead to the host this client used, if it has been made."""
