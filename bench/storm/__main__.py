@@ -19,7 +19,7 @@ from stock_service.simulator.server import Simulator, SimulatorSettings, start_s
 
 INSTANT = 1_763_740_800.0  # Friday 2025-11-21, 11:00 in New York: every answer is the same for the whole storm
 RECOVERED_WITHIN = 15.0
-_HEAD = f"{'fault':28} {'known':>7} {'errors':>6} {'stale':>6} {'slowest':>8} {'calls':>6} {'normal':>6}  {'new':32} promises"
+_HEAD = "fault                          known errors  stale  slowest  calls normal  new questions"
 _clock = SystemClock()
 
 

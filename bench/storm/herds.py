@@ -87,5 +87,5 @@ async def _scan(load: Load, simulator: Simulator, size: int) -> Outcome:
         await load.ask(path)
     again = simulator.calls.total
     most = (_COUNTED_OVER + 1) * CALLS_PER_SECOND
-    seen = f"{size} questions nobody repeats: at most {busiest} vendor calls in {_COUNTED_OVER:g} s, {again} of 50 hot ones lost"
+    seen = f"{size} unrepeated: at most {busiest} vendor calls in {_COUNTED_OVER:g} s, {again} of 50 hot ones lost"
     return Outcome("scan", seen, "" if busiest <= most and again == 0 else "scan")

@@ -16,7 +16,8 @@ from stock_service.cache.shared_address import parse_address
 from stock_service.cache.shared_client import open_wire
 from stock_service.cache.shared_store import SharedStore, StoreSettings
 from stock_service.upstream.pacer import NoRoom, Pacer, PacerSettings, Spent, Window
-from stock_service.upstream.shared_slots import Mode, SharedSlots, SharedSlotsSettings
+from stock_service.upstream.shared_settings import SharedSlotsSettings
+from stock_service.upstream.shared_slots import Mode, SharedSlots
 from stock_service.upstream.slots import LocalSlots, Slots
 from tests.support.reading import Recorder
 from tests.support.redis_server import RedisServer, redis_cluster, redis_server

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 from stock_service.base.clock import Clock
 from stock_service.base.events import BudgetMoved, Observer
 from stock_service.upstream.learning import Level
-from stock_service.upstream.pacer import NoRoom, PacerSettings, PacerView, Spent
+from stock_service.upstream.pacer import NoRoom, PacerView, Spent
+from stock_service.upstream.shared_settings import SharedSlotsSettings
 from stock_service.upstream.shared_slots_scripts import JOIN, LEAVE, PAUSE, REFUND, TAKE
 from stock_service.upstream.shared_turns import OwnTurns
 
@@ -45,22 +46,6 @@ class Store(Protocol):
     def key(self, *parts: str) -> str: ...
     def store_ms(self, instant: float) -> int | None: ...
     async def run(self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SharedSlotsSettings:
-    """`pods`: how many there may be at once, the autoscaler's maximum and not today's number. Lengths in seconds."""
-
-    plan: PacerSettings
-    pods: int = 20
-    name: str = "default"  # of the vendor account: its calls are counted together
-    beat_every: float = 1.0
-    missing_after: float = 4.0
-    local_for: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.pods < 1 or self.missing_after >= self.local_for:
-            raise ValueError("at least one pod; and it must be missed before it comes back")
 
 
 class Mode(Enum):
