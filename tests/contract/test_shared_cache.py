@@ -137,8 +137,7 @@ async def test_reads_of_one_turn_share_a_command_and_equal_ones_a_key(single: Po
 
 
 async def test_a_value_lives_as_long_as_it_may_be_served(one: Pod, server: RedisServer) -> None:
-    entry = one.entry("k", b"x")
-    one.cache.put(entry, Lifetime(0.0, 0.1, 0.05), one.clock.monotonic(), "")
+    one.cache.put("k", one.reply(b"x"), Lifetime(0.0, 0.1, 0.05), one.clock.monotonic(), "")
     await one.written()
     assert await one.body("k") == b"x"
     for _ in range(100):

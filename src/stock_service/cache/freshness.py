@@ -32,5 +32,9 @@ class Lifetime:
     stale_error_for: float = 0.0
 
     def spread(self, fraction: float) -> Lifetime:
-        """Return the same promise with the fresh time scaled by `1 + fraction`: equals must not expire at once."""
-        return Lifetime(self.fresh_for * (1.0 + fraction), self.stale_while_for, self.stale_error_for)
+        """Return the same promise with the fresh time scaled by `1 + fraction`: equals must not expire at once.
+
+        A fresh time that is over already (below 0) stays as it is.
+        """
+        fresh_for = self.fresh_for * (1.0 + fraction) if self.fresh_for > 0 else self.fresh_for
+        return Lifetime(fresh_for, self.stale_while_for, self.stale_error_for)

@@ -20,8 +20,9 @@ from typing import Any, Protocol
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import FetchLed, Observer, SharedAsked, SharedDamaged
+from stock_service.base.reply import Reply
 from stock_service.cache.codec import Damage, Stored, decode_stored, encode_stored
-from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
+from stock_service.cache.entry import GZIP_INLINE_BYTES
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.shared_scripts import DISCARD, LEAD, PUT, RELEASE, RENEW
 
@@ -89,9 +90,9 @@ class Lead:
         if self._token is not None and not self._published:
             self._shared.release(self._key, self._token)
 
-    def publish(self, entry: Entry, lifetime: Lifetime, kept_at: float) -> None:
-        """Offer `entry` to the other processes; returns at once. `lifetime` counts from `kept_at`."""
-        self._published = self._shared.put(entry, lifetime, kept_at, self._token or "")
+    def publish(self, reply: Reply, lifetime: Lifetime, kept_at: float) -> None:
+        """Offer `reply` to the other processes; returns at once. `lifetime` counts from `kept_at` (monotonic)."""
+        self._published = self._shared.put(self._key, reply, lifetime, kept_at, self._token or "")
 
 
 class SharedCache:
@@ -144,35 +145,35 @@ class SharedCache:
                 if found is not None and found.stored.fetched_at > seen_ms:
                     self._observer.notify(FetchLed("followed"))
                     return found
-                return self._alone(key, "alone")  # it is there and cannot be read
+                return self.alone(key)  # it is there and cannot be read
             if said == b"lead":
                 self._observer.notify(FetchLed("lead"))
                 return Lead(self, key, token)
             if said != b"wait":
-                return self._alone(key, "alone")
+                return self.alone(key)
             now = self._clock.monotonic()
             if now >= until:
-                return self._alone(key, "late")
+                return self.alone(key, "late")
             await self._clock.sleep(min(until - now, poll_for * (0.75 + 0.5 * self._jitter())))
             poll_for = min(self._settings.poll_most, poll_for * 1.5)
 
-    def put(self, entry: Entry, lifetime: Lifetime, kept_at: float, token: str) -> bool:
-        """Queue `entry` for writing, ending the lease `token`; return False when it will not be written."""
-        fetched_ms, kept_ms = self._store.store_ms(entry.fetched_at), self._store.store_ms(kept_at)
+    def put(self, key: str, reply: Reply, lifetime: Lifetime, kept_at: float, token: str) -> bool:
+        """Queue `reply` for writing, ending the lease `token`; return False when it will not be written."""
+        fetched_ms, kept_ms = self._store.store_ms(reply.fetched_at), self._store.store_ms(kept_at)
         if fetched_ms is None or kept_ms is None or not self._store.up:
             return False
-        if len(entry.body) > self._settings.value_max_bytes * _PACKS_AT_MOST:
+        if len(reply.body) > self._settings.value_max_bytes * _PACKS_AT_MOST:
             self._observer.notify(SharedAsked("put", "large"))
             return False
         stored = Stored(
-            key=entry.key,
-            status=entry.status,
-            content_type=entry.content_type.decode("ascii"),
-            request_id=entry.vendor_request_id,
+            key=key,
+            status=reply.status,
+            content_type=reply.content_type,
+            request_id=reply.request_id,
             fetched_at=fetched_ms,
             kept_at=kept_ms,
             lifetime=lifetime,
-            body=entry.body,
+            body=reply.body,
         )
         self._writes.append((stored, token))
         if len(self._writes) > self._settings.writes_max:
@@ -228,7 +229,8 @@ class SharedCache:
         if said is not None:
             self._observer.notify(SharedAsked("put", "ok"))
 
-    def _alone(self, key: str, why: str) -> Lead:
+    def alone(self, key: str, why: str = "alone") -> Lead:
+        """Return the right to fetch whatever others do; what comes of it is still shared."""
         self._observer.notify(FetchLed(why))
         return Lead(self, key, None)
 

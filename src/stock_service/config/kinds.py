@@ -168,6 +168,19 @@ def secret() -> Kind:
     return Kind("secret", read)
 
 
+def checked_secret(label: str, check: Callable[[str], object]) -> Kind:
+    """A secret that must satisfy `check`, whose `ValueError` never repeats it."""
+    hidden = secret()
+
+    def read(raw: object) -> Secret:
+        value: Secret = hidden.read(raw)
+        if value:
+            check(value.reveal())
+        return value
+
+    return Kind(f"secret {label}", read)
+
+
 def write_duration(seconds: float) -> str:
     """Write seconds with the largest unit that divides them."""
     if seconds == 0:

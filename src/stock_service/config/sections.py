@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from stock_service.cache.shared_address import parse_address
 from stock_service.config import kinds
 from stock_service.config.kinds import Kind
 from stock_service.config.secret import Secret
@@ -129,6 +130,31 @@ class CacheOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedOptions:
+    """What several instances share."""
+
+    url: Secret = option(
+        Secret(),
+        kinds.checked_secret("store URL", parse_address),
+        "Valkey or Redis: `valkey://host:6379`, `valkeys://` with TLS, `?cluster=true`, `valkey+sentinel://`. "
+        "Empty: nothing is shared.",
+    )
+    max_pods: int = option(
+        20,
+        kinds.whole(1, 1_000),
+        "Instances there may be at once. Without the store each takes this share of the vendor's budget.",
+    )
+    scope: str = option(
+        "stocks",
+        kinds.text("write letters, digits, _ and -", r"[A-Za-z0-9_-]{1,64}"),
+        "Begins every key in the store. Services that must not share need different ones.",
+    )
+    timeout: float = option(
+        0.05, kinds.duration("5ms", "1s"), "How long the store may take to answer before we do without it."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessOptions:
     """Who may ask."""
 
@@ -157,6 +183,7 @@ class Settings:
     quota: QuotaOptions = QuotaOptions()
     breaker: BreakerOptions = BreakerOptions()
     cache: CacheOptions = CacheOptions()
+    shared: SharedOptions = SharedOptions()
     access: AccessOptions = AccessOptions()
     log: LogOptions = LogOptions()
 

@@ -14,7 +14,7 @@ from stock_service.base.clock import Clock
 from stock_service.base.errors import ServiceError, VendorFailed
 from stock_service.base.reply import Reply
 from stock_service.cache.bar_lifetimes import judge_parts
-from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, ask_for, envelope, question_of
+from stock_service.cache.bar_questions import BarsQuestion, ask_for, envelope, question_of
 from stock_service.cache.chunks import split_page
 from stock_service.cache.entry import GZIP_INLINE_BYTES
 from stock_service.cache.flight import Flights
@@ -25,8 +25,12 @@ from stock_service.cache.series import Gaps, Ready, answered_span
 from stock_service.cache.series_store import SeriesStore
 from stock_service.market.calendar import Calendar
 from stock_service.reads.decide import may_fall_back, stale_reason
+from stock_service.reads.fleet import Fleet
 from stock_service.reads.sources import Brought, Errand, Source, Upstream
 
+PAGE_BARS = 50_000  # base bars: the vendor's largest page
+_HOLES_MAX = 2
+_PACKED_AT_ONCE = 6  # chunks, half a millisecond each
 _ROUNDS_MAX = 64  # fetches for one answer; a page of bars needs one, a range full of holes a few
 _JSON = "application/json"
 
@@ -45,6 +49,7 @@ class BarsSource:
         calendar: Calendar,
         clock: Clock,
         link_origin: str,
+        fleet: Fleet,
     ) -> None:
         self._store = store
         self._beyond = beyond
@@ -54,6 +59,7 @@ class BarsSource:
         self._calendar = calendar
         self._clock = clock
         self._link_origin = link_origin
+        self._fleet = fleet
 
     async def fetch(self, errand: Errand) -> Brought:
         """Return the answer, asking the vendor for what is missing.
@@ -77,7 +83,7 @@ class BarsSource:
                 assert isinstance(planned, Ready)  # a gap always names a span
                 return await self._compose(errand, question, planned, asked)
             try:
-                refused = await self._fill(question, wanted[0], errand)
+                refused = await self._fill(question, next_span(question, wanted), errand)
             except ServiceError as error:
                 fallback = planned.fallback if isinstance(planned, Gaps) else planned
                 if fallback is None or not may_fall_back(error):
@@ -97,16 +103,23 @@ class BarsSource:
         request = ask_for(question.key, span, descending=question.descending)
 
         async def ask() -> Reply | None:
-            errand.spend()
-            reply = await self._upstream.fetch(request, deadline=errand.deadline, priority=errand.priority)
-            if reply.status != 200:
-                return reply
-            await self._merge(question.key, span, reply, question.descending)
-            return None
+            async with self._fleet.seat(request, errand.deadline, force=errand.force) as seat:
+                if seat.recalled is not None:
+                    await self._merge(question, span, seat.recalled.reply, seat.recalled.kept_at)
+                    return None
+                errand.spend()
+                reply = await self._upstream.fetch(request, deadline=errand.deadline, priority=errand.priority)
+                if reply.status != 200:
+                    return reply
+                await self._merge(question, span, reply, self._clock.monotonic())
+                seat.publish(reply, self._policy.judge_lifetime(request, reply, self._clock.wall()))
+                return None
 
         return (await self._gaps.join(request.key, ask, errand.deadline)).value
 
-    async def _merge(self, key: SeriesKey, span: Span, reply: Reply, descending: bool) -> None:
+    async def _merge(self, question: BarsQuestion, span: Span, reply: Reply, kept_at: float) -> None:
+        """Take a page of bars into the store; its promises count from `kept_at` (monotonic)."""
+        key, descending = question.key, question.descending
         if len(reply.body) > GZIP_INLINE_BYTES:
             page = await asyncio.to_thread(split_page, reply.body, key.size, descending=descending)
         else:
@@ -114,9 +127,15 @@ class BarsSource:
         answered = answered_span(span, page, descending)
         if page.next_url and answered.start >= answered.stop:
             raise VendorFailed("endless-pages")  # a page that speaks for nothing would be asked for again for ever
-        wall, nothing = self._clock.wall(), page.count == 0
+        await self._make_room()
+        wall, nothing = self._clock.wall() - (self._clock.monotonic() - kept_at), page.count == 0
         parts = judge_parts(self._policy, self._calendar, key.market, key.size, answered, wall, nothing=nothing)
-        self._store.merge(key, answered, page, parts, reply.fetched_at, self._clock.monotonic())
+        self._store.merge(key, answered, page, parts, reply.fetched_at, kept_at)
+
+    async def _make_room(self) -> None:
+        """Pack what is at rest, a few milliseconds at a time, so that the event loop keeps turning."""
+        while self._store.crowded and self._store.pack_oldest(_PACKED_AT_ONCE):
+            await self._clock.sleep(0)
 
     async def _compose(self, errand: Errand, question: BarsQuestion, ready: Ready, asked: bool) -> Brought:
         pieces = envelope(question, self._store.slice(question), _request_id(errand), self._link_origin)
@@ -132,6 +151,19 @@ class BarsSource:
 
     def _refusal(self, errand: Errand, refused: Reply) -> Brought:
         return Brought(refused, self._policy.judge_lifetime(errand.request, refused, self._clock.wall()))
+
+
+def next_span(question: BarsQuestion, wanted: tuple[Span, ...]) -> Span:
+    """Return what to ask for first of the spans that are missing.
+
+    Several holes are asked for as one where one page of the vendor holds them all, and when they are many: calls are
+    dearer than bytes, and a range full of holes must never cost more calls than asking for it directly.
+    """
+    whole = Span(wanted[0].start, wanted[-1].stop)
+    page_ms = PAGE_BARS * question.key.size.length_ms // question.key.size.base_bars
+    if len(wanted) > _HOLES_MAX or whole.stop - whole.start <= page_ms:
+        return whole
+    return wanted[-1] if question.descending else wanted[0]
 
 
 def _request_id(errand: Errand) -> str:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stock_service.base.clock import Clock
+from stock_service.base.errors import ServiceError
 from stock_service.base.reply import Reply
 from stock_service.cache.freshness import Lifetime
+from stock_service.reads.decide import may_fall_back, stale_reason
+from stock_service.reads.fleet import Fleet
 from stock_service.upstream.call import Priority
 from stock_service.vendor.request import VendorRequest
 
@@ -78,13 +81,24 @@ class Source(Protocol):
 class VendorSource:
     """The vendor as it stands: one question, one answer."""
 
-    def __init__(self, upstream: Upstream, policy: LifetimePolicy, clock: Clock) -> None:
+    def __init__(self, upstream: Upstream, policy: LifetimePolicy, clock: Clock, fleet: Fleet) -> None:
         self._upstream = upstream
         self._policy = policy
         self._clock = clock
+        self._fleet = fleet
 
     async def fetch(self, errand: Errand) -> Brought:
-        """Ask the vendor."""
-        errand.spend()
-        reply = await self._upstream.fetch(errand.request, deadline=errand.deadline, priority=errand.priority)
-        return Brought(reply, self._policy.judge_lifetime(errand.request, reply, self._clock.wall()))
+        """Ask the vendor, unless another process of the fleet has the answer."""
+        async with self._fleet.seat(errand.request, errand.deadline, force=errand.force) as seat:
+            if seat.recalled is not None:
+                return Brought(seat.recalled.reply, seat.recalled.lifetime, asked=False)
+            errand.spend()
+            try:
+                reply = await self._upstream.fetch(errand.request, deadline=errand.deadline, priority=errand.priority)
+            except ServiceError as error:
+                if seat.fallback is None or not may_fall_back(error):
+                    raise
+                return Brought(seat.fallback.reply, seat.fallback.lifetime, stale=stale_reason(error))
+            lifetime = self._policy.judge_lifetime(errand.request, reply, self._clock.wall())
+            seat.publish(reply, lifetime)
+            return Brought(reply, lifetime)

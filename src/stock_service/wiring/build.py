@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stock_service import __version__
 from stock_service.access.gate import Gate
@@ -21,6 +21,7 @@ from stock_service.cache.series_store import SeriesStore
 from stock_service.config.sections import Settings
 from stock_service.market.calendar import Calendar
 from stock_service.reads.bars_source import BarsSource
+from stock_service.reads.fleet import Alone
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
@@ -54,6 +55,9 @@ from stock_service.wiring.translate import (
     route_of,
     upstream_settings,
 )
+
+if TYPE_CHECKING:
+    from stock_service.wiring.shared import Shared
 
 
 def build_service(settings: Settings, log: Observer, log_dropped: Callable[[], int], clock: Clock) -> Service:
@@ -102,6 +106,7 @@ class _Builder:
         self._series = SeriesStore(for_series)
         self._flights: Flights[Landed] = Flights(clock)
         self._lookup = Lookup()
+        self._shared = self._make_shared()
         self._upstream = self._make_upstream()
         self._reads = self._make_reads()
         self._gate = self._make_gate()
@@ -136,15 +141,23 @@ class _Builder:
             _reads=self._reads,
             _flights=self._flights,
             _upstream=self._upstream,
+            _shared=self._shared,
         )
         self._service = service
         self._drain.on_start(service.quiet)
         return service
 
+    def _make_shared(self) -> Shared | None:
+        if not self._settings.shared.url:
+            return None
+        from stock_service.wiring.shared import make_shared  # noqa: PLC0415 - loads the store's client, if one is used
+
+        return make_shared(self._settings, self._origins, self._clock, self._observer)
+
     def _make_upstream(self) -> Upstream:
         settings = upstream_settings(self._settings)
         client = VendorClient(settings.client, self._settings.upstream.api_key.reveal(), self._clock)
-        slots = LocalSlots(Pacer(settings.pacer), self._clock)
+        slots = LocalSlots(Pacer(settings.pacer), self._clock) if self._shared is None else self._shared.slots
         return Upstream(settings, client, slots, self._clock, self._observer)
 
     def _make_reads(self) -> ReadPath:
@@ -160,15 +173,17 @@ class _Builder:
 
     def _make_source(self) -> BarsSource:
         policy = Policy(self._calendar, policy_settings(self._settings))
+        fleet = Alone() if self._shared is None else self._shared.fleet
         return BarsSource(
             store=self._series,
-            beyond=VendorSource(self._upstream, policy, self._clock),
+            beyond=VendorSource(self._upstream, policy, self._clock, fleet),
             upstream=self._upstream,
             gaps=Flights(self._clock),
             policy=policy,
             calendar=self._calendar,
             clock=self._clock,
             link_origin=self._settings.upstream.url,
+            fleet=fleet,
         )
 
     def _make_gate(self) -> Gate:
@@ -270,6 +285,7 @@ class _Builder:
                 "bytes": series.weight_bytes,
                 "evictions": series.evictions,
             },
+            "shared": None if self._shared is None else self._shared.snapshot(),
             "requests": {"running": self._app.running, "fetches": len(flights)},
             "clients": [
                 {

@@ -10,13 +10,14 @@ from ipaddress import ip_address
 
 from stock_service.base.clock import SystemClock
 from stock_service.base.events import Started, Warned
+from stock_service.cache.shared_address import parse_address
 from stock_service.config.load import Loaded
 from stock_service.config.sections import Settings
 from stock_service.telemetry.log_lines import Form, Level
 from stock_service.telemetry.log_writer import LineWriter
 from stock_service.telemetry.logs import LibraryLogs, Log, LogObserver
 from stock_service.telemetry.scrub import Scrubber
-from stock_service.web.server import ServerSettings, bind, make_server, serve
+from stock_service.web.server import BACKLOG, ServerSettings, bind, make_server, serve
 from stock_service.web.watchdog import Heartbeat, WatchdogSettings
 from stock_service.wiring.build import build_service
 from stock_service.wiring.service import Service
@@ -61,6 +62,7 @@ async def _serve(service: Service, settings: Settings, heart: WatchdogSettings, 
         finish_for=settings.server.drain_finish,
     )
     listening = bind(server_settings)
+    listening.listen(BACKLOG)  # whoever reads the address below may connect at once
     host, port = listening.getsockname()[:2]
     address = f"http://{_printable(host)}:{port}"
     server = make_server(
@@ -93,7 +95,9 @@ async def _serve(service: Service, settings: Settings, heart: WatchdogSettings, 
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    return (settings.upstream.api_key.reveal(),)
+    store = settings.shared.url.reveal()
+    found = (settings.upstream.api_key.reveal(), store, (parse_address(store).password or "") if store else "")
+    return tuple(each for each in found if each)
 
 
 def _form(settings: Settings) -> Form:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stock_service.access.gate import Gate
 from stock_service.base.clock import Clock
@@ -15,6 +17,9 @@ from stock_service.web.drain import Drain
 from stock_service.web.guard_limits import Limits
 from stock_service.web.hit_protocol import HitProtocol
 from stock_service.web.lookup import Lookup
+
+if TYPE_CHECKING:
+    from stock_service.wiring.shared import Shared
 
 CHORES_EVERY = 1.0
 
@@ -35,10 +40,14 @@ class Service:
     _reads: ReadPath
     _flights: Flights[Landed]
     _upstream: Upstream
+    _shared: Shared | None = None
     ready: bool = False
 
     async def do_chores(self) -> None:
-        """Look after the keys once a second, for ever."""
+        """Look after the keys once a second, and after the shared store, for ever."""
+        await asyncio.gather(self._watch_keys(), *(() if self._shared is None else (self._shared.keep(),)))
+
+    async def _watch_keys(self) -> None:
         generation = self._gate.generation
         while True:
             await self.clock.sleep(CHORES_EVERY)
@@ -57,4 +66,6 @@ class Service:
     async def aclose(self, within: float = 1.0) -> None:
         """Let running fetches finish within so many seconds, then close the connections to the vendor."""
         await self._flights.aclose(within)
+        if self._shared is not None:
+            await self._shared.aclose()
         await self._upstream.aclose()

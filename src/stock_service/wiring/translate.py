@@ -91,7 +91,7 @@ def closed_sets() -> ClosedSets:
         routes=(*groups, *API_ROUTES, *OPS_ROUTES.values(), "admin", "unmatched"),
         endpoints=groups,
         refusals=(*(fault.kind for fault in Fault), "unread"),
-        faults=("request", "hit", "chores"),
+        faults=("request", "hit", "chores", "shared"),
     )
 
 

@@ -1,0 +1,123 @@
+"""Whether another process of the fleet has the answer, or is fetching it; a seat for the one who asks the vendor.
+
+Around one vendor call: what is recalled fresh needs none; what is recalled stale may stand in when the vendor fails;
+what is fetched is offered to the others. Alone, every seat is free and empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from stock_service.base.clock import Clock
+from stock_service.base.reply import Reply
+from stock_service.cache.freshness import Lifetime
+from stock_service.cache.shared import Found, SharedCache
+from stock_service.vendor.links import clean_body
+from stock_service.vendor.request import VendorRequest
+
+_EXCHANGE_NEEDS = 1.0  # seconds of the deadline kept for a call of our own, should the others' fail
+
+Publish = Callable[[Reply, Lifetime | None], None]
+
+
+def _keep_private(_reply: Reply, _lifetime: Lifetime | None) -> None:
+    """Share nothing: nobody is there, or they have it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """An answer another process got. `kept_at` is when its lifetime began (monotonic); `lifetime` counts from now."""
+
+    reply: Reply
+    lifetime: Lifetime
+    kept_at: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be served when the vendor fails."""
+        return self.lifetime.fresh_for + max(self.lifetime.stale_while_for, self.lifetime.stale_error_for) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The right to ask the vendor, unless `recalled` makes that needless.
+
+    `fallback` may be served when the vendor fails. `publish` shares an answer; a lifetime of None keeps it private.
+    """
+
+    recalled: Recalled | None
+    fallback: Recalled | None
+    publish: Publish
+
+
+class Fleet(Protocol):
+    """The other processes."""
+
+    def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AbstractAsyncContextManager[Seat]:
+        """Return a seat for `request`, after waiting for whoever asks the same already.
+
+        Args:
+            deadline: monotonic instant by which our own call would have to be over.
+            force: do not care what others have or do.
+        """
+        ...
+
+
+class Alone:
+    """A fleet of one."""
+
+    @asynccontextmanager
+    async def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AsyncIterator[Seat]:
+        """Return an empty seat at once."""
+        yield Seat(None, None, _keep_private)
+
+
+class Together:
+    """A fleet around a shared cache."""
+
+    def __init__(self, shared: SharedCache, clock: Clock, origins: frozenset[bytes]) -> None:
+        self._shared = shared
+        self._clock = clock
+        self._origins = origins
+
+    @asynccontextmanager
+    async def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AsyncIterator[Seat]:
+        """Return what another process has or brings in time, else the lead."""
+        key = request.key
+        found = None if force else await self._shared.find(key)
+        recalled = self._recalled(found)
+        if recalled is not None and recalled.lifetime.fresh_for > 0:
+            yield Seat(recalled, None, _keep_private)
+            return
+        lead = self._shared.alone(key) if force else await self._shared.lead(key, found, deadline - _EXCHANGE_NEEDS)
+        if isinstance(lead, Found):
+            recalled = self._recalled(lead)
+            if recalled is not None and recalled.lifetime.fresh_for > 0:
+                yield Seat(recalled, None, _keep_private)
+                return
+            lead = self._shared.alone(key)
+        async with lead as taken:
+
+            def publish(reply: Reply, lifetime: Lifetime | None) -> None:
+                if lifetime is not None:
+                    taken.publish(self._cleaned(reply), lifetime, self._clock.monotonic())
+
+            yield Seat(None, recalled if recalled is not None and recalled.usable else None, publish)
+
+    def _recalled(self, found: Found | None) -> Recalled | None:
+        if found is None:
+            return None
+        stored = found.stored
+        reply = Reply(stored.status, stored.content_type, stored.body, found.fetched_at, stored.request_id)
+        elapsed = self._clock.monotonic() - found.kept_at
+        left = replace(stored.lifetime, fresh_for=stored.lifetime.fresh_for - elapsed)
+        return Recalled(reply, left, found.kept_at)
+
+    def _cleaned(self, reply: Reply) -> Reply:
+        """Return `reply` without credentials in its links: a store is read by others."""
+        if "json" not in reply.content_type:
+            return reply
+        return replace(reply, body=clean_body(reply.body, self._origins))
