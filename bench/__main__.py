@@ -13,10 +13,10 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from bench import eviction, hits, memory, micro
+from bench import eviction, hits, memory, micro, start
 
 _OUT = Path(__file__).parent / "out"
-_PARTS = ("micro", "eviction", "memory", "hits")
+_PARTS = ("start", "micro", "eviction", "memory", "hits")
 
 
 def main() -> None:
@@ -32,6 +32,8 @@ def main() -> None:
     if unknown := set(parts) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     results: dict[str, Any] = {"machine": platform.platform(), "python": platform.python_version()}
+    if "start" in parts:
+        results["start"] = start.run()
     if "micro" in parts:
         results["micro"] = micro.run()
     if "eviction" in parts:
