@@ -28,7 +28,6 @@ class Scenario:
     size: int
     peers: tuple[str, ...]
     fields: tuple[str, ...] = ()
-    method: str = "GET"
     query_key: bool = False
     etag: bool = False
 
@@ -40,7 +39,6 @@ SCENARIOS = (
     Scenario("10 KB", 10_000, (OURS, TUNED)),
     Scenario("500 KB", 500_000, (OURS, TUNED)),
     Scenario("304", 300, (OURS, TUNED), etag=True),
-    Scenario("HEAD", 300, (OURS, TUNED), method="HEAD"),
     Scenario("key in the query", 300, (OURS, TUNED), query_key=True),
 )
 
@@ -69,7 +67,7 @@ def run_scenario(scenario: Scenario, rounds: int) -> dict[str, Any]:
             etag = _warm(peer, query_key=scenario.query_key)
             fields = (*scenario.fields, *([f"If-None-Match: {etag}"] if scenario.etag else []))
             path = Path(folder) / f"{peer.port}.requests"
-            scripts[peer] = prepare(path, KEY, method=scenario.method, fields=fields, query_key=scenario.query_key)
+            scripts[peer] = prepare(path, KEY, fields=fields, query_key=scenario.query_key)
         slices: dict[str, list[Slice]] = {peer.name: [] for peer in peers}
         for peer in peers:  # a first slice teaches both sides
             drive(peer.port, peer.pid, scripts[peer])

@@ -50,9 +50,7 @@ def target(number: int) -> str:
     return f"/v2/aggs/ticker/SYM{number}/prev"
 
 
-def prepare(
-    path: Path, key: str, *, method: str = "GET", fields: tuple[str, ...] = (), query_key: bool = False
-) -> Path:
+def prepare(path: Path, key: str, *, fields: tuple[str, ...] = (), query_key: bool = False) -> Path:
     """Write the requests of one scenario; `{trace}` in a field becomes another 16-byte id in every request.
 
     Every request has six header fields of a real client, for the peers too.
@@ -62,7 +60,7 @@ def prepare(
         for number in range(count):
             where = target(number % TARGETS) + (f"?apiKey={key}" if query_key else "")
             lines = [
-                f"{method} {where} HTTP/1.1",
+                f"GET {where} HTTP/1.1",
                 "Host: 127.0.0.1:8080",
                 "User-Agent: Massive.com PythonClient/2.9.1",
                 "Accept: */*",
