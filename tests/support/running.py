@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import uvloop
-from stock_service.simulator.server import Simulator, SimulatorSettings, start_simulator
 
 from stock_service.base.clock import Clock, SystemClock
 from stock_service.base.events import Observer, Silent
 from stock_service.config.load import load_settings
+from stock_service.simulator.server import Simulator, SimulatorSettings, start_simulator
 from stock_service.web.server import Server, ServerSettings, bind, make_server, serve
 from stock_service.web.watchdog import WatchdogSettings
 from stock_service.wiring.build import build_service
