@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from bench.storm.crowds import run_crowds
 from bench.storm.gateway import CALLS_PER_SECOND, VENDOR_KEY, GatewayProcess, pause
 from bench.storm.herds import Outcome, run_herds
 from bench.storm.invariants import Tally
@@ -77,6 +78,7 @@ async def storm(
         while remaining:
             remaining = await _one_gateway(remaining, rows, simulator, seconds, seed, tickers)
         herds = await run_herds(simulator, seed, herd)
+        herds += await run_crowds(simulator, herd, rounds=max(1, herd // 1_000))
     finally:
         await simulator.stop()
     return rows, herds

@@ -20,5 +20,5 @@ def test_a_short_storm_breaks_no_promise() -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert ran.stdout.count(" kept") == 10
+    assert ran.stdout.count(" kept") == 14
     assert "1000 answers, 1 body, 1 vendor call" in ran.stdout
