@@ -43,6 +43,16 @@ SCENARIOS = (
 )
 
 
+def run(rounds: int, only: str = "") -> list[dict[str, Any]]:
+    """Measure and print the scenarios whose name contains `only`."""
+    results = []
+    for scenario in SCENARIOS:
+        if only in scenario.name:
+            results.append(run_scenario(scenario, rounds))
+            print_scenario(results[-1])
+    return results
+
+
 def _warm(peer: Peer, *, query_key: bool) -> str:
     """Have every target kept and known; return the validator of the answers."""
     etag = ""
@@ -60,7 +70,7 @@ def run_scenario(scenario: Scenario, rounds: int) -> dict[str, Any]:
     """Return medians and ratios of one scenario."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        started(scenario.peers, Path(folder), scenario.size) as (peers, missing),
+        started(scenario.peers, Path(folder), scenario.size) as ((*peers, _vendor), missing),
     ):
         scripts = {}
         for peer in peers:

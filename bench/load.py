@@ -27,8 +27,8 @@ function request()
 end
 function done(summary, latency, requests)
   local bad = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
-  io.write(string.format("FACTS %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration, bad,
-    summary.errors.status, latency:percentile(99)))
+  io.write(string.format("FACTS %%d %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration, bad,
+    summary.errors.status, latency:percentile(50), latency:percentile(99)))
 end
 """
 
@@ -38,6 +38,7 @@ class Slice:
     """What one slice showed. `failed` counts broken connections and statuses of 400 and more."""
 
     per_second: float
+    p50_ms: float
     p99_ms: float
     failed: int
     cpu_us: float
@@ -50,15 +51,17 @@ def target(number: int) -> str:
     return f"/v2/aggs/ticker/SYM{number}/prev"
 
 
-def prepare(path: Path, key: str, *, fields: tuple[str, ...] = (), query_key: bool = False) -> Path:
+def prepare(
+    path: Path, key: str, *, fields: tuple[str, ...] = (), query_key: bool = False, fresh: range | None = None
+) -> Path:
     """Write the requests of one scenario; `{trace}` in a field becomes another 16-byte id in every request.
 
-    Every request has six header fields of a real client, for the peers too.
+    Every request has six header fields of a real client, for the peers too. With `fresh`, each asks for another target.
     """
     count = _TRACES if any("{trace}" in field for field in fields) else TARGETS
     with path.open("w", newline="") as out:
-        for number in range(count):
-            where = target(number % TARGETS) + (f"?apiKey={key}" if query_key else "")
+        for number in fresh or range(count):
+            where = target(number if fresh else number % TARGETS) + (f"?apiKey={key}" if query_key else "")
             lines = [
                 f"GET {where} HTTP/1.1",
                 "Host: 127.0.0.1:8080",
@@ -75,14 +78,16 @@ def prepare(path: Path, key: str, *, fields: tuple[str, ...] = (), query_key: bo
     return script
 
 
-def drive(port: int, pid: int, script: Path, *, seconds: int = 1, connections: int = CONNECTIONS) -> Slice:
-    """Load one server for a slice and return what happened; a disturbed slice is taken again a few times.
+def drive(
+    port: int, pid: int, script: Path, *, seconds: int = 1, connections: int = CONNECTIONS, tries: int = _TRIES
+) -> Slice:
+    """Load one server for a slice and return what happened; a disturbed slice is taken again, at most `tries` in all.
 
     Raises:
         RuntimeError: wrk is not installed, or ended otherwise than it should.
     """
     best = _drive(port, pid, script, seconds, connections)
-    for _ in range(_TRIES):
+    for _ in range(tries - 1):
         if best.clean:
             break
         best = _drive(port, pid, script, seconds, connections)
@@ -99,12 +104,13 @@ def _drive(port: int, pid: int, script: Path, seconds: int, connections: int) ->
         pinned(LOAD_CORE, *command, f"http://127.0.0.1:{port}/"), capture_output=True, text=True, check=False
     ).stdout
     spent, busy = cpu_seconds(pid) - before, busy_seconds(SERVER_CORE) - busy
-    facts = re.search(r"FACTS (\d+) (\d+) (\d+) (\d+) (\d+)", told)
+    facts = re.search(r"FACTS (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", told)
     if facts is None:
         raise RuntimeError(f"wrk told nothing: {told[-300:]}")
-    requests, micros, broken, refused, p99 = map(int, facts.groups())
+    requests, micros, broken, refused, p50, p99 = map(int, facts.groups())
     return Slice(
         per_second=requests / (micros / 1e6),
+        p50_ms=p50 / 1e3,
         p99_ms=p99 / 1e3,
         failed=broken + refused,
         cpu_us=spent / max(1, requests) * 1e6,

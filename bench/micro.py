@@ -74,7 +74,7 @@ class _Bench:
         self.memory = Memory(256 * 2**20)
         self.etag = ""
         self.free = Client("free")
-        self.limited = Client("limited", parse_limit("100000/s", burst=10_000))
+        self.limited = Client("limited", parse_limit("100000/s"))
         for number in range(TARGETS):
             self._teach(number)
         for credential, client in (("free", self.free), ("limited", self.limited)):

@@ -19,9 +19,11 @@ from stock_service.access.keys import hash_key
 
 KEY = "stk_bench_0123456789abcdef0123456789abcdef0123456789abcdef"
 OURS = "stock-service"
+VENDOR = "the vendor itself"
 TUNED = "nginx proxy_cache, tuned"
 DEFAULT = "nginx proxy_cache, default"
 STATIC = "nginx return, the limit"
+PASSING = "nginx proxy_pass"
 FASTAPI = "FastAPI on uvicorn"
 RAW = "uvicorn, raw ASGI"
 VARNISH = "varnish"
@@ -54,15 +56,15 @@ def make_body(size: int) -> bytes:
 
 
 @contextmanager
-def origin(root: Path) -> Iterator[int]:
+def origin(root: Path) -> Iterator[Peer]:
     """Run the vendor: an nginx on the other core that gives one body under every path."""
     port = free_port()
     config = f"""
         server {{ listen 127.0.0.1:{port} backlog=4096; root {root};
           location / {{ default_type application/json; add_header X-Request-Id 6a7e466379af0a71;
             try_files /body =404; }} }}"""
-    with _nginx(root / "origin", config, port, LOAD_CORE) as _:
-        yield port
+    with _nginx(root / "origin", config, port, LOAD_CORE) as pid:
+        yield Peer(VENDOR, port, pid)
 
 
 def _nginx(root: Path, servers: str, port: int, core: str, http: str = "") -> AbstractContextManager[int]:
@@ -78,6 +80,16 @@ def _nginx(root: Path, servers: str, port: int, core: str, http: str = "") -> Ab
     if nginx is None:
         raise RuntimeError("nginx is not installed (apt-get install nginx-light)")
     return running(nginx, "-p", str(root), "-c", str(root / "nginx.conf"), core=core, port=port, log=root / "log")
+
+
+@contextmanager
+def _passing_nginx(root: Path, body: Path, vendor: int) -> Iterator[Peer]:
+    port = free_port()
+    http = f"upstream vendor {{ server 127.0.0.1:{vendor}; keepalive 64; }}"
+    server = f"""server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://vendor;
+      proxy_http_version 1.1; proxy_set_header Connection ""; }} }}"""
+    with _nginx(root / "passing", server, port, SERVER_CORE, http) as pid:
+        yield Peer(PASSING, port, pid)
 
 
 def _cached_by_nginx(name: str, tuning: str) -> Start:
@@ -158,6 +170,7 @@ PEERS: dict[str, Start] = {
     TUNED: _cached_by_nginx(TUNED, "open_file_cache max=5000 inactive=1h; open_file_cache_valid 1h; sendfile off;"),
     DEFAULT: _cached_by_nginx(DEFAULT, ""),
     STATIC: _static_nginx,
+    PASSING: _passing_nginx,
     VARNISH: _varnish,
     RAW: _python(RAW, "bench.apps:raw"),
     FASTAPI: _python(FASTAPI, "bench.apps:fast"),
@@ -166,7 +179,7 @@ PEERS: dict[str, Start] = {
 
 @contextmanager
 def started(names: tuple[str, ...], root: Path, size: int) -> Iterator[tuple[list[Peer], list[str]]]:
-    """Start the named servers around one body; yields those that run, and why the others do not."""
+    """Start the named servers around one body; yields those that run and the vendor, and why others do not."""
     body, missing, peers = root / "body", [], []
     root.mkdir(parents=True, exist_ok=True)
     body.write_bytes(make_body(size))
@@ -174,7 +187,7 @@ def started(names: tuple[str, ...], root: Path, size: int) -> Iterator[tuple[lis
         vendor = stack.enter_context(origin(root))
         for name in names:
             try:
-                peers.append(stack.enter_context(PEERS[name](root, body, vendor)))
+                peers.append(stack.enter_context(PEERS[name](root, body, vendor.port)))
             except (RuntimeError, OSError) as error:
                 missing.append(f"{name}: {error}")
-        yield peers, missing
+        yield [*peers, vendor], missing
