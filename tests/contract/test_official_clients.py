@@ -63,6 +63,10 @@ def test_two_years_of_minutes_come_back_whole_and_in_order(pair: Pair) -> None:
     client = massive.RESTClient(api_key="any", base=pair.gateway.url)
     bars = list(client.list_aggs("AAPL", 1, "minute", "2022-05-02", "2024-05-01", limit=50_000))
     times = [bar.timestamp for bar in bars]
+    before = pair.simulator.calls.total
+    again = list(client.list_aggs("AAPL", 1, "minute", "2022-05-02", "2024-05-01", limit=50_000))
+    assert pair.simulator.calls.total == before, "the second time everything is kept"
+    assert again == bars
     direct = massive.RESTClient(api_key=VENDOR_KEY, base=pair.simulator.url)
     assert len(bars) > 150_000
     assert all(earlier < later for earlier, later in pairwise(times))
