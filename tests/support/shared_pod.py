@@ -33,11 +33,17 @@ async def until(holds: Callable[[], object], within: float = 5.0) -> float:
 class Pod:
     """A store, a cache on it, and what they reported."""
 
-    def __init__(self, url: str, clock: Clock | None = None, settings: SharedSettings | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock | None = None,
+        settings: SharedSettings | None = None,
+        answer_for: float = 0.05,
+    ) -> None:
         self.clock = clock or SystemClock()
         self.events = Recorder()
-        wire = open_wire(parse_address(url), 0.05, 0.1, 20)
-        self.store = SharedStore(wire, StoreSettings("test"), self.clock, self.events)
+        wire = open_wire(parse_address(url), answer_for, max(0.1, answer_for), 20)
+        self.store = SharedStore(wire, StoreSettings("test", answer_for=answer_for), self.clock, self.events)
         self.cache = SharedCache(self.store, settings or SharedSettings(), self.clock, self.events, lambda: 0.5)
         self.keeper: asyncio.Task[None] | None = None
 
@@ -78,10 +84,15 @@ class Pod:
 
 @asynccontextmanager
 async def pod(
-    url: str, *, up: bool = True, clock: Clock | None = None, settings: SharedSettings | None = None
+    url: str,
+    *,
+    up: bool = True,
+    clock: Clock | None = None,
+    settings: SharedSettings | None = None,
+    answer_for: float = 0.05,
 ) -> AsyncIterator[Pod]:
     """A running pod; with `up`, one that has found its store."""
-    made = Pod(url, clock, settings)
+    made = Pod(url, clock, settings, answer_for)
     made.keeper = asyncio.create_task(made.store.keep())
     try:
         if up:
