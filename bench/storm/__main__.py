@@ -20,6 +20,7 @@ from stock_service.simulator.server import Simulator, SimulatorSettings, start_s
 
 INSTANT = 1_763_740_800.0  # Friday 2025-11-21, 11:00 in New York: every answer is the same for the whole storm
 RECOVERED_WITHIN = 15.0
+FILES_SLACK = 150  # kept-alive connections of the load, and sixteen to the vendor
 _HEAD = "fault                          known errors  stale  slowest  calls normal  new questions"
 _clock = SystemClock()
 
@@ -92,8 +93,11 @@ async def _one_gateway(
     try:
         async with make_load(gateway.url, seed) as load:
             await load.learn(known_paths(tickers))
+            base = gateway.footprint().files
             for number, phase in enumerate(phases):
                 row = await run_phase(phase, simulator, load, seconds)
+                if not await _files_back(gateway, base):
+                    row.known.broken["I7 connections leaked"] += 1
                 rows.append(row)
                 print(_line(row), flush=True)
                 if phase.lasting:
@@ -102,6 +106,16 @@ async def _one_gateway(
             return []
     finally:
         await gateway.stop()
+
+
+async def _files_back(gateway: GatewayProcess, base: int) -> bool:
+    """Return whether the gateway's open files come back to `base`, give or take what clients keep open."""
+    began = _clock.monotonic()
+    while gateway.footprint().files > base + FILES_SLACK:
+        if _clock.monotonic() - began > RECOVERED_WITHIN:
+            return False
+        await pause(0.2)
+    return True
 
 
 def _line(row: Row) -> str:
