@@ -273,3 +273,11 @@ def test_bars_are_asked_for_in_the_largest_page() -> None:
 def test_a_ticker_cannot_reach_into_the_rest_of_the_url(ticker: str) -> None:
     with pytest.raises(BadRequest):
         bars_request(ticker, 1, "day", "2024-01-01", "2024-01-31")
+
+
+def test_a_doubled_name_is_shown_cut() -> None:
+    """A key glued to a parameter's name by mistake is not read back in the error."""
+    glued = "aPIKEYstk_0123456789abcdef0123456789abcdef"
+    with pytest.raises(BadRequest) as refused:
+        parse_request("/v2/aggs/ticker/AAPL/prev", f"{glued}=1&{glued}=1")
+    assert refused.value.field == glued[:24]

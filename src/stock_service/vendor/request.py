@@ -23,6 +23,7 @@ URL_MAX_BYTES = 8 * 1024
 
 _CSV_MARK = " csv"  # a target never contains a space
 _CREDENTIAL = "apikey"
+_NAME_SHOWN = 24
 _OPERATOR = re.compile(r"_(gt|gte|lt|lte|any_of)\Z")
 _QUALITY = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|\Z)", re.IGNORECASE)
 
@@ -140,7 +141,8 @@ def _check_length(path: str, query: str) -> None:
 def _check_once(names: list[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadRequest(twice, "is given more than once", "give it once, with the values joined by commas")
+        # Cut short of any key: whoever glues one to a name by mistake must not read it back in an error.
+        raise BadRequest(twice[:_NAME_SHOWN], "is given more than once", "give it once, with the values joined by commas")
 
 
 def _prefers_csv(accept: str) -> bool:

@@ -164,7 +164,7 @@ def read_parameters(operation: Operation, query: bytes) -> dict[str, str]:
             continue
         if name not in known:
             allowed = ", ".join(known) or "none"
-            raise BadRequest(name[:40], "is not a parameter of this route", f"its parameters are: {allowed}")
+            raise BadRequest(name[:24], "is not a parameter of this route", f"its parameters are: {allowed}")
         if name in given:
             raise BadRequest(name, "is given twice", "give it once")
         given[name] = value
