@@ -142,7 +142,8 @@ def _check_once(names: list[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         # Cut short of any key: whoever glues one to a name by mistake must not read it back in an error.
-        raise BadRequest(twice[:_NAME_SHOWN], "is given more than once", "give it once, with the values joined by commas")
+        shown = twice[:_NAME_SHOWN]
+        raise BadRequest(shown, "is given more than once", "give it once, with the values joined by commas")
 
 
 def _prefers_csv(accept: str) -> bool:
