@@ -144,3 +144,10 @@ def test_a_secret_is_compared_but_never_pickled() -> None:
     assert str(Secret()) == ""
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(Secret("a"))
+
+
+def test_a_key_in_an_address_is_not_repeated() -> None:
+    for address in ("https://api.example/?apiKey=MYKEY", "https://user:MYKEY@api.example", "https://a.example/#MYKEY"):
+        with pytest.raises(ValueError, match="without user, query or fragment") as refused:
+            kinds.url("https", path=False).read(address)
+        assert "MYKEY" not in str(refused.value)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from stock_service.cli.ask import fetch, fetch_json, key_option, url_option, written
+from stock_service.cli.exit_codes import ExitCode
 from stock_service.cli.tables import write_table
 
 _HEAD = ("TIME", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME")
@@ -67,9 +68,17 @@ def bars(  # one argument for each option
         raise click.UsageError(f"{form} is not for the screen; name a file with --output")
     body = fetch(url, path, {**parameters, "format": form}, key, _PATIENCE)
     if output is not None:
-        output.write_bytes(body)
+        _write(output, body)
         return
     sys.stdout.buffer.write(body)
+
+
+def _write(output: Path, body: bytes) -> None:
+    try:
+        output.write_bytes(body)
+    except OSError as error:
+        click.echo(f"cannot write {output}: {error.strerror}", err=True)
+        sys.exit(ExitCode.FAILED)
 
 
 def is_terminal() -> bool:

@@ -8,21 +8,21 @@ from typing import Any
 
 import click
 
-from stock_service.cli.ask import DEFAULT_URL, fetch_json, json_option, key_option, written
+from stock_service.cli.ask import fetch_json, json_option, key_option, url_option, written
 from stock_service.cli.tables import write_table
-from stock_service.config.load import CLIENT_URL_VARIABLE
 
 
 @click.command("status")
-@click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL)
+@click.argument("address", metavar="[URL]", default="")
+@url_option
 @key_option
 @json_option
-def status(url: str, key: str | None, *, as_json: bool) -> None:
-    """Show the state of the service at URL.
+def status(address: str, url: str, key: str | None, *, as_json: bool) -> None:
+    """Show the state of the service at URL, which may also be given as --url.
 
     Exit codes: 0 shown, 1 the service refused, 2 wrong call, 3 nobody answers.
     """
-    snapshot = fetch_json(url, "/status", {}, key)
+    snapshot = fetch_json(address or url, "/status", {}, key)
     if as_json:
         click.echo(json.dumps(snapshot, indent=2))
         return

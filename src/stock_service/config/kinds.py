@@ -149,7 +149,8 @@ def url(*schemes: str, path: bool) -> Kind:
         if value == "":
             return ""
         if value is None or not _is_url(value, schemes, path=path):
-            shown = value if isinstance(value, str) and "@" not in value else "(hidden)"
+            # Anything beyond scheme, host and path may hold a key.
+            shown = value if isinstance(value, str) and not set(value) & set("@?#") else "(hidden)"
             raise ValueError(f"is {shown!r}; it must look like {shape}, without user, query or fragment")
         return value
 
