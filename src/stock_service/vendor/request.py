@@ -15,7 +15,15 @@ from urllib.parse import quote, urlencode
 from stock_service.base.errors import BadRequest
 from stock_service.vendor.checks import check_path, check_query
 from stock_service.vendor.endpoints import Endpoint, match
-from stock_service.vendor.spelling import join_path, join_query, join_verbatim, spell_value, split_path, split_query
+from stock_service.vendor.spelling import (
+    NAME_SHOWN,
+    join_path,
+    join_query,
+    join_verbatim,
+    spell_value,
+    split_path,
+    split_query,
+)
 
 Accept = Literal["json", "csv"]
 
@@ -23,7 +31,6 @@ URL_MAX_BYTES = 8 * 1024
 
 _CSV_MARK = " csv"  # a target never contains a space
 _CREDENTIAL = "apikey"
-_NAME_SHOWN = 24
 _OPERATOR = re.compile(r"_(gt|gte|lt|lte|any_of)\Z")
 _QUALITY = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|\Z)", re.IGNORECASE)
 
@@ -141,8 +148,7 @@ def _check_length(path: str, query: str) -> None:
 def _check_once(names: list[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        # Cut short of any key: whoever glues one to a name by mistake must not read it back in an error.
-        shown = twice[:_NAME_SHOWN]
+        shown = twice[:NAME_SHOWN]
         raise BadRequest(shown, "is given more than once", "give it once, with the values joined by commas")
 
 

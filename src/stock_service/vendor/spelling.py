@@ -27,6 +27,7 @@ BOOLEANS = frozenset(
 COUNTS = frozenset({"frequency", "limit", "long_window", "precision", "short_window", "signal_window", "window"})
 AMOUNTS = frozenset({"amount", "cash_amount", "strike_price"})
 SET_SUFFIXES = (".any_of", ".all_of")
+NAME_SHOWN = 24  # characters of a name in an error: a key glued to one by mistake must not be read back in it
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _RAW = re.compile(r"[ -~]*\Z")
@@ -72,7 +73,7 @@ def split_query(raw_query: str) -> list[tuple[str, str, str]]:
         name = _decode("query", raw_name.replace("+", " "))
         if not name:
             raise BadRequest("query", "has a parameter without a name", "write name=value")
-        found.append((name, _decode(name, raw_value.replace("+", " ")), piece))
+        found.append((name, _decode(name[:NAME_SHOWN], raw_value.replace("+", " ")), piece))
     return found
 
 
