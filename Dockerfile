@@ -6,9 +6,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /build
 COPY requirements/build.txt requirements/runtime.txt requirements/
 RUN python -m venv /tools \
- && /tools/bin/pip install --require-hashes --requirement requirements/build.txt \
+ && /tools/bin/pip install --require-hashes --no-deps --requirement requirements/build.txt \
  && python -m venv --without-pip /app \
- && /tools/bin/pip --python /app/bin/python install --require-hashes --only-binary :all: \
+ && /tools/bin/pip --python /app/bin/python install --require-hashes --no-deps --only-binary :all: \
       --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
