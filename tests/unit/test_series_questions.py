@@ -138,6 +138,21 @@ def test_the_largest_page_is_asked_for_in_the_order_it_is_wanted() -> None:
     assert request.target == f"/v2/aggs/ticker/X:BTCUSD/range/1/minute/{NOV_24}/{NOV_24}?limit=50000&sort=desc"
 
 
+@pytest.mark.parametrize(
+    "path", ["AAPL/range/1/day/2005-04-01/2005-04-04", "X:BTCUSD/range/5/minute/2025-03-09/2025-11-02"]
+)
+def test_a_range_of_which_nothing_is_known_is_asked_for_in_the_client_s_words(path: str) -> None:
+    """Days stay days, whatever the clocks do on them: the vendor answers what was asked, not our reading of it."""
+    question = asked(f"/v2/aggs/ticker/{path}")
+    assert ask_for(question.key, question.span).target == f"/v2/aggs/ticker/{path}?limit=50000"
+
+
+def test_only_a_whole_day_is_asked_for_as_a_day() -> None:
+    question = asked(f"{PATH}/1/minute/{NOV_24 + 60_000}/2026-11-24")
+    target = ask_for(question.key, question.span).target
+    assert target == f"{PATH}/1/minute/{NOV_24 + 1}/2026-11-24?limit=50000"
+
+
 def body(found: Slice) -> bytes:
     question = asked(f"{PATH}/1/day/2026-01-01/2026-11-24")
     return b"".join(envelope(question, found, "abc", "https://host"))

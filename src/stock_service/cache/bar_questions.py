@@ -15,7 +15,7 @@ import msgspec
 
 from stock_service.cache.ranges import Span
 from stock_service.cache.series import Slice
-from stock_service.cache.sizes import END_OF_BARS_MS, BarSize, midnight_ms
+from stock_service.cache.sizes import END_OF_BARS_MS, BarSize, day_at, midnight_ms
 from stock_service.market.hours import zone_of
 from stock_service.market.markets import Market, market_of
 from stock_service.vendor.endpoints import Group
@@ -87,14 +87,18 @@ def question_of(request: VendorRequest) -> BarsQuestion | None:
 def ask_for(key: SeriesKey, span: Span, *, descending: bool = False) -> VendorRequest:
     """Return the vendor request for the bars that begin in `span`, on the largest page there is.
 
-    Ask in the order the bars are wanted: the first page is then the one that is needed.
+    Ask in the order the bars are wanted: the first page is then the one that is needed. Whole days are asked for as
+    days, so that a range of which nothing is known reaches the vendor in the client's own words.
     """
+    zone = zone_of(key.market)
+    first_day, next_day = day_at(span.start, zone), day_at(span.stop, zone)
+    from_day, to_day = midnight_ms(first_day, zone) == span.start, midnight_ms(next_day, zone) == span.stop
     return bars_request(
         key.ticker,
         key.size.multiplier,
         key.size.timespan,
-        str(max(0, span.start)),
-        str(max(0, span.stop - 1)),
+        first_day.isoformat() if from_day else str(max(0, span.start)),
+        (next_day - _DAY).isoformat() if to_day else str(max(0, span.stop - 1)),
         adjusted=key.adjusted,
         sort="desc" if descending else "asc",
         limit=_LIMIT_MAX,
