@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stock_service import __version__
 from stock_service.access.gate import Gate
@@ -27,8 +27,8 @@ from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
 from stock_service.reads.sources import VendorSource
 from stock_service.telemetry.counters import Counters
-from stock_service.telemetry.metrics import CacheSize, Exporter, QuotaLevel, Sources
-from stock_service.upstream.breaker import Override, State
+from stock_service.telemetry.metrics import Exporter
+from stock_service.upstream.breaker import Override
 from stock_service.upstream.call import Upstream
 from stock_service.upstream.client import VendorClient
 from stock_service.upstream.pacer import Pacer
@@ -55,6 +55,7 @@ from stock_service.wiring.translate import (
     route_of,
     upstream_settings,
 )
+from stock_service.wiring.views import Views
 
 if TYPE_CHECKING:
     from stock_service.wiring.shared import Shared
@@ -110,7 +111,6 @@ class _Builder:
         self._upstream = self._make_upstream()
         self._reads = self._make_reads()
         self._gate = self._make_gate()
-        self._begun_at = clock.monotonic()
 
     def build(self) -> Service:
         prefix = secrets.token_hex(4)
@@ -210,11 +210,24 @@ class _Builder:
             breaker=_Lever(self._upstream, self._observer),
             snapshot=self._upstream.breaker_snapshot,
         )
-        exporter = Exporter(self._counters, self._metric_sources(), version=__version__, commit="")
+        views = Views(
+            settings=self._settings,
+            memory=self._memory,
+            series=self._series,
+            flights=self._flights,
+            upstream=self._upstream,
+            gate=self._gate,
+            shared=self._shared,
+            clock=self._clock,
+            readiness=self._readiness,
+            running=lambda: self._app.running,
+        )
+        sources = views.metric_sources(self._lookup.series, self._log_dropped)
+        exporter = Exporter(self._counters, sources, version=__version__, commit="")
         ops = Ops(
             readiness=self._readiness,
             breaker=self._upstream.breaker_snapshot,
-            status=self._status,
+            status=views.status,
             metrics=exporter.render,
             openapi=openapi_document(__version__),
         )
@@ -235,65 +248,7 @@ class _Builder:
         )
         return self._app
 
-    def _metric_sources(self) -> Sources:
-        return Sources(
-            series=self._lookup.series,
-            cache=self._cache_size,
-            breaker_state=lambda: int(self._upstream.breaker_snapshot()["gauge"]),
-            breaker=self._breaker_gauges,
-            quota=self._quota_level,
-            clients=self._gate.usage,
-            in_progress=lambda: self._app.running,
-            log_dropped=self._log_dropped,
-        )
-
-    def _cache_size(self) -> CacheSize:
-        memory, series = self._memory, self._series
-        return CacheSize(
-            memory.entries + len(series), memory.bytes + series.weight_bytes, memory.evictions + series.evictions
-        )
-
-    def _breaker_gauges(self) -> Mapping[str, int]:
-        classes = self._upstream.breaker_snapshot()["classes"]
-        return {name: State[view["state"].upper()].value for name, view in classes.items()}
-
-    def _quota_level(self) -> QuotaLevel:
-        quota = self._upstream.snapshot()["quota"]
-        return QuotaLevel(quota["remaining"], quota["waiting"])
-
     def _readiness(self) -> str:
         if self._drain.started:
             return "draining"
         return "ready" if self._service.ready else "starting"
-
-    def _status(self) -> dict[str, Any]:
-        memory, flights, series = self._memory, self._flights, self._series
-        return {
-            "version": __version__,
-            "readiness": self._readiness(),
-            "uptime_seconds": round(self._clock.monotonic() - self._begun_at, 1),
-            "vendor": self._settings.upstream.url,
-            **self._upstream.snapshot(),
-            "cache": {
-                "entries": memory.entries,
-                "bytes": memory.bytes,
-                "max_bytes": self._settings.cache.max_bytes,
-                "evictions": memory.evictions,
-            },
-            "series": {
-                "kept": len(series),
-                "bytes": series.weight_bytes,
-                "evictions": series.evictions,
-            },
-            "shared": None if self._shared is None else self._shared.snapshot(),
-            "requests": {"running": self._app.running, "fetches": len(flights)},
-            "clients": [
-                {
-                    "id": each.client,
-                    "requests": each.requests,
-                    "vendor_calls": each.vendor_calls,
-                    "limited": each.limited,
-                }
-                for each in self._gate.usage()
-            ],
-        }

@@ -1,0 +1,111 @@
+"""What the service shows of itself: the figures metrics are made of, and the snapshot under `/status`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stock_service import __version__
+from stock_service.access.gate import Gate
+from stock_service.base.clock import Clock
+from stock_service.cache.flight import Flights
+from stock_service.cache.memory import Memory
+from stock_service.cache.series_store import SeriesStore
+from stock_service.config.sections import Settings
+from stock_service.reads.read_path import Landed
+from stock_service.telemetry.metrics import CacheSize, QuotaLevel, SeriesCounts, Sources
+from stock_service.upstream.breaker import State
+from stock_service.upstream.call import Upstream
+
+if TYPE_CHECKING:
+    from stock_service.wiring.shared import Shared
+
+
+class Views:
+    """Looks at the parts when asked, and changes none of them."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        memory: Memory,
+        series: SeriesStore,
+        flights: Flights[Landed],
+        upstream: Upstream,
+        gate: Gate,
+        shared: Shared | None,
+        clock: Clock,
+        readiness: Callable[[], str],
+        running: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._series = series
+        self._flights = flights
+        self._upstream = upstream
+        self._gate = gate
+        self._shared = shared
+        self._clock = clock
+        self._readiness = readiness
+        self._running = running
+        self._begun_at = clock.monotonic()
+
+    def metric_sources(self, answered: Callable[[], Iterable[SeriesCounts]], log_dropped: Callable[[], int]) -> Sources:
+        """Return where the exporter finds what is not counted by events."""
+        return Sources(
+            series=answered,
+            cache=self._cache_size,
+            breaker_state=lambda: int(self._upstream.breaker_snapshot()["gauge"]),
+            breaker=self._breaker_gauges,
+            quota=self._quota_level,
+            clients=self._gate.usage,
+            in_progress=self._running,
+            log_dropped=log_dropped,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Return one snapshot of every part."""
+        memory, series = self._memory, self._series
+        return {
+            "version": __version__,
+            "readiness": self._readiness(),
+            "uptime_seconds": round(self._clock.monotonic() - self._begun_at, 1),
+            "vendor": self._settings.upstream.url,
+            **self._upstream.snapshot(),
+            "cache": {
+                "entries": memory.entries,
+                "bytes": memory.bytes,
+                "max_bytes": self._settings.cache.max_bytes,
+                "evictions": memory.evictions,
+            },
+            "series": {
+                "kept": len(series),
+                "bytes": series.weight_bytes,
+                "evictions": series.evictions,
+            },
+            "shared": None if self._shared is None else self._shared.snapshot(),
+            "requests": {"running": self._running(), "fetches": len(self._flights)},
+            "clients": [
+                {
+                    "id": each.client,
+                    "requests": each.requests,
+                    "vendor_calls": each.vendor_calls,
+                    "limited": each.limited,
+                }
+                for each in self._gate.usage()
+            ],
+        }
+
+    def _cache_size(self) -> CacheSize:
+        memory, series = self._memory, self._series
+        return CacheSize(
+            memory.entries + len(series), memory.bytes + series.weight_bytes, memory.evictions + series.evictions
+        )
+
+    def _breaker_gauges(self) -> Mapping[str, int]:
+        classes = self._upstream.breaker_snapshot()["classes"]
+        return {name: State[view["state"].upper()].value for name, view in classes.items()}
+
+    def _quota_level(self) -> QuotaLevel:
+        quota = self._upstream.snapshot()["quota"]
+        return QuotaLevel(quota["remaining"], quota["waiting"])
