@@ -6,6 +6,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Speed is judged in bench/, never here: a busy machine must not fail an example for being slow to make or to run.
+settings.register_profile("developer", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples every time: what fails a pipeline fails on every machine. Chance is for developers and make fuzz.
+settings.register_profile("ci", parent=settings.get_profile("developer"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "developer")
 
 _LEAKING = ("STOCKS_", "POLYGON_API_KEY", "MASSIVE_API_KEY")
 

@@ -164,4 +164,4 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestBreaker.settings = settings(max_examples=60, stateful_step_count=60)

@@ -85,7 +85,7 @@ class MemoryMachine(RuleBasedStateMachine):
             assert pointer.entry is None or pointer.entry is self.memory.peek(key)
 
 
-MemoryMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+MemoryMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60)
 TestMemory = MemoryMachine.TestCase
 
 

@@ -124,12 +124,12 @@ class PacerMachine(RuleBasedStateMachine):
 
 
 TestPacer = PacerMachine.TestCase
-TestPacer.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestPacer.settings = settings(max_examples=60, stateful_step_count=50)
 
 
 @pytest.mark.parametrize("plan", PLANS)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_saturated_callers_get_the_whole_plan_and_never_more(plan: tuple[Window, ...], seed: int) -> None:
     """Callers that come back at once, each waking up to 5 ms late, over many windows."""
     draw = random.Random(seed)
@@ -165,7 +165,7 @@ def test_saturated_callers_get_the_whole_plan_and_never_more(plan: tuple[Window,
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_stream_of_background_work_never_makes_an_interactive_caller_queue_longer(seed: int) -> None:
     """At any instant an interactive caller who finds nobody interactive waiting gets the last fifth at once."""
     draw = random.Random(seed)

@@ -99,7 +99,7 @@ def test_long_bars_are_made_of_day_bars(timespan: Timespan) -> None:
     assert [merge(group, start) for start, group in groups.items()] == list(found)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     first=st.integers(0, 40),
     length=st.integers(0, 20),
