@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support.kube_cluster import small_cluster
+from tests.support.kube_cluster import Cluster, small_cluster
 from tests.support.runbook import promised, typed
 from tests.support.running import Pair, running_pair
 
@@ -90,18 +91,49 @@ def test_nobody_at_the_address_is_exit_code_3() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        typed("stock-service watch http://staging-endpoint --for 30m"),
-        typed("stock-service watch https://your-domain --for 15m --max-error-ratio 0.01 --max-p95 2s"),
+        typed("stock-service watch --namespace staging --for 30m"),
+        typed("stock-service watch --namespace stock-service --for 15m --max-error-ratio 0.01 --max-p95 2s"),
     ],
 )
-def test_watch_ends_well_when_nothing_happens(pair: Pair, line: str) -> None:
-    """The time is shortened here; the bounds are the line's."""
-    code, said = run(line + " --every 200ms", pair.gateway.url, **{"30m": "1s", "15m": "1s"})
-    assert code == 0, said
+def test_watch_ends_well_when_nothing_happens(pair: Pair, tmp_path: Path, line: str) -> None:
+    """The time is shortened here; the bounds are the line's. Every pod is looked at."""
+    with small_cluster(tmp_path, "stock-service", "staging") as cluster:
+        for namespace in ("stock-service", "staging"):
+            cluster.run(f"helm install stock-service ./charts/stock-service -n {namespace}")
+        cluster.store.pod_url = pair.gateway.url
+        said = cluster.run(line.replace("30m", "1s").replace("15m", "1s"))
+    assert "error ratio" in said
+
+
+def test_watch_ends_when_a_pod_falls_silent(pair: Pair, tmp_path: Path) -> None:
+    """No answer is no good answer. It is ready, so it should tell its metrics."""
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run("helm install stock-service ./charts/stock-service -n stock-service")
+        cluster.store.pod_url = pair.gateway.url
+        command = ["stock-service", "watch", "--namespace", "stock-service", "--for", "60s", "--every", "200ms"]
+        environment = cluster.environment()
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+            seen = len(cluster.server.seen)
+            while len(cluster.server.seen) < seen + 6:
+                assert watching.poll() is None
+            cluster.store.pod_url = "http://127.0.0.1:1"
+            assert watching.stdout is not None
+            said = watching.stdout.read()
+    assert watching.returncode == 1
+    assert "error trying to reach service" in said
+
+
+def test_a_page_that_is_no_metrics_is_said_to_be_none(pair: Pair) -> None:
+    """The simulator answers /metrics with an error of its own: no service without errors."""
+    for command in ("watch", "doctor"):
+        code, said = run(f"stock-service {command} http://x", pair.simulator.url)
+        assert code == 1
+        assert "/metrics answers" in said
 
 
 def test_watch_ends_at_the_first_breach(pair: Pair) -> None:
     """More than 1 % errors: exit code 1, long before the time is over."""
+    promised("deployment", "It ends at the first breach, with exit code 1")
     promised("after-a-deployment", "`watch` ends with exit code 1")
     break_vendor(pair)
     command = [COMMAND, "watch", pair.gateway.url, "--for", "60s", "--every", "200ms"]
@@ -115,9 +147,50 @@ def test_watch_ends_at_the_first_breach(pair: Pair) -> None:
     assert watching.returncode == 1
 
 
+def test_doctor_says_with_its_exit_code_what_it_found(pair: Pair) -> None:
+    """0, 1 and 3, as the page says."""
+    promised("service", "Exit code 0: nothing is bad; 1: something is; 3: nobody answers.")
+    assert run("stock-service doctor http://x --over 0", pair.gateway.url)[0] == 0
+    break_vendor(pair)
+    assert run("stock-service doctor http://x --over 0", pair.gateway.url)[0] == 1
+    assert run("stock-service doctor http://x", "http://127.0.0.1:1")[0] == 3
+
+
+def test_doctor_sees_what_runs_the_pods(pair: Pair, tmp_path: Path) -> None:
+    """The autoscaler at its ceiling and a certificate that ends soon, each with its section."""
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run(
+            "helm install stock-service ./charts/stock-service -n stock-service "
+            "-f charts/stock-service/values-production.yaml --set config.quota.calls=100"
+        )
+        cluster.store.pod_url = pair.gateway.url
+        change(cluster, "HorizontalPodAutoscaler", {"currentReplicas": 20})
+        change(cluster, "Certificate", {"notAfter": f"{datetime.now(UTC) + timedelta(days=10):%Y-%m-%dT%H:%M:%SZ}"})
+        told = json.loads(cluster.run("stock-service doctor --namespace stock-service --over 0 --json", check=False))
+    found = {check["name"]: check for check in told["checks"]}
+    assert {name for name, check in found.items() if check["finding"] == "bad"} == {"autoscaler", "certificate"}
+    assert found["certificate"]["told"].startswith(("9 days", "10 days"))
+    assert "STOCKS_QUOTA__CALLS=100" in found["configuration"]["told"]
+    assert told["runbook"] == "docs/runbook.md#at-the-ceiling"
+
+
+def change(cluster: Cluster, kind: str, status: dict[str, object]) -> None:
+    """Set an object's status, as its controller would."""
+    for obj in cluster.store.objects.values():
+        if obj["kind"] == kind:
+            obj["status"] = status
+
+
+def test_doctor_says_when_there_is_no_pod(tmp_path: Path) -> None:
+    """And what it could not read does not hide that."""
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        said = cluster.run("stock-service doctor --namespace stock-service", check=False)
+    assert "#service-absent" in said.splitlines()[-1]
+
+
 def test_doctor_finds_nothing_wrong_with_a_healthy_service(pair: Pair) -> None:
     """And says so."""
-    code, said = run("stock-service doctor http://x", pair.gateway.url)
+    code, said = run("stock-service doctor http://x --over 0", pair.gateway.url)
     assert code == 0, said
     assert "Nothing wrong is visible from here." in said
 
@@ -129,7 +202,9 @@ def test_doctor_looks_at_every_pod_and_names_the_cause(pair: Pair, tmp_path: Pat
         cluster.run("helm install stock-service ./charts/stock-service -n stock-service --set environment=production")
         cluster.store.pod_url = pair.gateway.url
         said = cluster.run(typed("stock-service doctor --namespace stock-service"), check=False)
-    assert said.count(": breaker ") == 3
+    assert said.count("open in stock-service-") == 3
+    assert "3 of 3 available" in said
+    assert "revision 1 deployed" in said
     assert "#circuit-breaker-open" in said.splitlines()[-1]
     assert "revision 1, image stock-service:1.0.0" in said
 
@@ -140,7 +215,7 @@ def test_doctor_changes_nothing(pair: Pair, tmp_path: Path) -> None:
         cluster.run("helm install stock-service ./charts/stock-service -n stock-service --set environment=production")
         cluster.store.pod_url = pair.gateway.url
         seen = len(cluster.server.seen)
-        cluster.run("stock-service doctor --namespace stock-service")
+        cluster.run("stock-service doctor --namespace stock-service --over 0")
         assert {request.split()[0] for request in cluster.server.seen[seen:]} == {"GET"}
     with urlopen(f"{pair.simulator.url}/__simulator__/calls") as calls:
         assert json.load(calls) == []

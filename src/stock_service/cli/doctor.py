@@ -8,17 +8,19 @@ import sys
 
 import click
 
-from stock_service.base.clock import SystemClock
+from stock_service.base.clock import SystemClock, pause_thread
 from stock_service.cli.ask import DEFAULT_URL, json_option, key_option
 from stock_service.cli.exit_codes import ExitCode
-from stock_service.cli.reports import end_unreachable, end_with, show_checks
+from stock_service.cli.parameters import duration_parameter
+from stock_service.cli.reports import end_unreachable, end_with, end_without_metrics, show_checks
 from stock_service.config.load import CLIENT_URL_VARIABLE
 from stock_service.operate.asking import NobodyAnswers, Service
-from stock_service.operate.checks import Check
+from stock_service.operate.checks import Check, all_good
 from stock_service.operate.checks import as_json as checks_as_json
 from stock_service.operate.cluster import Cluster, ClusterRefused
 from stock_service.operate.diagnosis import likely_cause
 from stock_service.operate.doctor import look_at_certificate, look_at_cluster, look_at_service
+from stock_service.operate.signals import NoMetrics
 
 
 @click.command("doctor")
@@ -26,22 +28,37 @@ from stock_service.operate.doctor import look_at_certificate, look_at_cluster, l
 @click.option("--namespace", help="Look at every pod of this namespace, with your kubectl, instead of at URL.")
 @click.option("--context", default="", help="The kubectl context of --namespace.")
 @click.option("--host", help="Also look at the certificate of this host.")
+@click.option(
+    "--over",
+    type=duration_parameter("0s", "10m"),
+    default="5s",
+    show_default=True,
+    help="Between two looks: what happens in it is now.",
+)
 @key_option
 @json_option
-def doctor(url: str, namespace: str | None, context: str, host: str | None, key: str | None, *, as_json: bool) -> None:
+def doctor(  # one argument for each option
+    url: str, namespace: str | None, context: str, host: str | None, over: float, key: str | None, *, as_json: bool
+) -> None:
     """Look at a service and say what is likely wrong. Changes nothing, asks the vendor nothing.
 
     Exit codes: 0 nothing bad, 1 something is, 2 wrong call, 3 nobody answers.
     """
+    clock = SystemClock()
     try:
-        checks = look_at_cluster(Cluster(namespace, context)) if namespace else look_at_service(Service(url, key))
+        if namespace:
+            checks = look_at_cluster(Cluster(namespace, context), pause_thread, over, clock)
+        else:
+            checks = look_at_service(Service(url, key), pause_thread, over)
     except NobodyAnswers as error:
         end_unreachable(error)
+    except NoMetrics as error:
+        end_without_metrics(url, error)
     except ClusterRefused as error:
         click.echo(f"{error.program}: {error.told}", err=True)
         sys.exit(ExitCode.UNREACHABLE)
     if host:
-        checks.append(look_at_certificate(host, 443, SystemClock(), ssl.create_default_context()))
+        checks.append(look_at_certificate(host, 443, clock, ssl.create_default_context()))
     _show(checks, as_json=as_json)
     end_with(checks)
 
@@ -49,7 +66,8 @@ def doctor(url: str, namespace: str | None, context: str, host: str | None, key:
 def _show(checks: list[Check], *, as_json: bool) -> None:
     cause = likely_cause(checks)
     if as_json:
-        found = {"checks": checks_as_json(checks), "cause": cause.told, "runbook": f"docs/runbook.md#{cause.anchor}"}
+        found = {"good": all_good(checks), "checks": checks_as_json(checks)}
+        found |= {"cause": cause.told, "runbook": f"docs/runbook.md#{cause.anchor}"}
         click.echo(json.dumps(found, indent=2))
         return
     show_checks(checks, as_json_text=False)

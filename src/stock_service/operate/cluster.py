@@ -50,10 +50,13 @@ class Cluster:
         context = ["--kube-context", self.context] if self.context else []
         return self._run(["helm", *context, "-n", self.namespace, *arguments], None)
 
+    def listed(self, kind: str) -> list[dict[str, Any]]:
+        """Return our objects of a kind; raises ClusterRefused."""
+        return list(json.loads(self.kubectl("get", kind, "-l", SELECTOR, "-o", "json"))["items"])
+
     def pods(self) -> list[Pod]:
-        """Return our pods."""
-        items = json.loads(self.kubectl("get", "pods", "-l", SELECTOR, "-o", "json"))["items"]
-        return [_pod(item) for item in items]
+        """Return our pods; raises ClusterRefused."""
+        return [_pod(item) for item in self.listed("pods")]
 
     def ask_pod(self, pod: str, path: str) -> str:
         """Return a pod's answer to a GET, through the API server: any pod, not the one a Service picks."""

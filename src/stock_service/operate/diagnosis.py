@@ -6,13 +6,17 @@ breaker also makes errors, errors also make a bad ratio.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 from stock_service.operate.checks import Check, Finding, check
-from stock_service.operate.signals import Scrape, signals_between
+from stock_service.operate.signals import Counts, Scrape, signals_of, total
 
+_STATES = ("closed", "half-open", "open")
 _OPEN = 2
+_ENOUGH = 20  # answers between two looks; below, those since the start are more telling
+Pods = Mapping[str, Scrape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +27,85 @@ class Cause:
     anchor: str
 
 
-def examine_pod(pod: str, scrape: Scrape) -> list[Check]:
-    """Return the checks of one pod, from its start to this scrape."""
-    signals = signals_between(None, scrape)
-    quota = f"{scrape.quota_remaining:.0f} calls left, {scrape.quota_waiting:.0f} wait"
-    memory = f"{scrape.memory_bytes / 2**20:.0f} MiB, {signals.memory_share:.0%} of the limit"
-    rows = (
-        ("vendor key", not scrape.key_refused, ("refused", "accepted"), "vendor-key-refused"),
-        ("vendor", scrape.vendor_reachable, ("gives no HTTP answer", "answers"), "vendor-unreachable"),
-        ("breaker", scrape.breaker != _OPEN, ("open", "not open"), "circuit-breaker-open"),
-        ("quota", not scrape.quota_waiting > 0, (quota, quota), "vendor-quota"),
-        # A comparison with NaN is false: what nobody asked for is not bad.
-        ("errors", not signals.error_ratio > 0.1, (f"{signals.error_ratio:.2%}",) * 2, "high-error-rate"),
-        ("latency", not signals.p95 > 2, (f"p95 {signals.p95:.3f} s, p99 {signals.p99:.3f} s",) * 2, "high-latency"),
-        ("hit ratio", not signals.hit_ratio < 0.5, (f"{signals.hit_ratio:.0%}",) * 2, "low-cache-hit-rate"),
-        ("memory", not signals.memory_share > 0.9, (memory, memory), "high-memory-usage"),
+def examine(before: Pods, after: Pods, seconds: float) -> list[Check]:
+    """Return one check for each thing that may be wrong, over all pods.
+
+    Args:
+        before: a first look at them, by name.
+        after: a second one, `seconds` later; what happened in between counts more than what was.
+    """
+    waiting = sum(pod.quota_waiting for pod in after.values())
+    quota = f"{min((pod.quota_remaining for pod in after.values()), default=nan):.0f} calls left, {waiting:.0f} wait"
+    memory = ", ".join(f"{name} {pod.memory_bytes / 2**20:.0f} MiB" for name, pod in _fullest(after))
+    return [
+        _each("vendor key", after, lambda pod: pod.key_refused, ("accepted", "refused"), "vendor-key-refused"),
+        _rights(after),
+        _each("vendor", after, lambda pod: not pod.vendor_reachable, ("answers", "silent"), "vendor-unreachable"),
+        _breaker(after),
+        check("quota", not waiting > 0, quota, "vendor-quota"),
+        *_traffic(*_recent(before, after, seconds)),
+        check("memory", not any(pod.memory_share > 0.9 for pod in after.values()), memory, "high-memory-usage"),
+        Check("version", Finding.GOOD, ", ".join(sorted({pod.version for pod in after.values()}))),
+    ]
+
+
+def _traffic(counts: Counts, when: str) -> list[Check]:
+    """Return the checks of what clients got. A comparison with NaN is false: what nobody asked for is not bad."""
+    signals = signals_of(counts)
+    if signals.answers < _ENOUGH:
+        return [Check("traffic", Finding.UNKNOWN, f"only {signals.answers:.0f} answers {when}")]
+    answers = f"{signals.error_ratio:.2%} of {signals.answers:.0f} answers {when}"
+    waits = f"p95 {signals.p95:.3f} s, p99 {signals.p99:.3f} s {when}"
+    return [
+        check("errors", not signals.error_ratio > 0.1, answers, "high-error-rate"),
+        check("latency", not signals.p95 > 2, waits, "high-latency"),
+        check("hit ratio", not signals.hit_ratio < 0.5, f"{signals.hit_ratio:.0%} {when}", "low-cache-hit-rate"),
+    ]
+
+
+def _recent(before: Pods, after: Pods, seconds: float) -> tuple[Counts, str]:
+    """Return what was counted between the looks when that is enough, else since the start, and the word for it."""
+    recent = total(
+        pod.counts.since(before[name].counts)
+        for name, pod in after.items()
+        if name in before and before[name].started_at == pod.started_at
     )
-    return [check(f"{pod}: {name}", good, told[good], anchor) for name, good, told, anchor in rows]
+    if recent.answers >= _ENOUGH:
+        return recent, f"in the last {seconds:g} s"
+    return total(pod.counts for pod in after.values()), "since the start"
+
+
+def _each(name: str, pods: Pods, is_bad: Callable[[Scrape], bool], words: tuple[str, str], anchor: str) -> Check:
+    bad = [pod for pod, scrape in pods.items() if is_bad(scrape)]
+    told = f"{words[1]} in {len(bad)} of {len(pods)}: {', '.join(bad)}" if bad else words[0]
+    return check(name, not bad, told, anchor)
+
+
+def _breaker(pods: Pods) -> Check:
+    """Each pod has its own: name those that are not closed."""
+    not_closed = [f"{_STATES[pod.breaker]} in {name}" for name, pod in pods.items() if pod.breaker]
+    told = "; ".join(not_closed) or f"closed in all {len(pods)}"
+    return check("breaker", not any(pod.breaker == _OPEN for pod in pods.values()), told, "circuit-breaker-open")
+
+
+def _rights(pods: Pods) -> Check:
+    """What the key may do, as far as somebody has asked: a 403 that reaches clients is the plan's."""
+    may = sorted({kind for pod in pods.values() for kind in pod.answered})
+    not_all = sorted({kind for pod in pods.values() for kind in pod.refused})
+    told = f"answered: {', '.join(may) or 'nothing yet'}; refused by the plan: {', '.join(not_all) or 'nothing'}"
+    return Check("key may", Finding.GOOD, told)
+
+
+def _fullest(pods: Pods) -> list[tuple[str, Scrape]]:
+    """Return up to three pods, the largest first."""
+    return sorted(pods.items(), key=lambda item: item[1].memory_bytes, reverse=True)[:3]
 
 
 # The order in which one trouble explains the others.
 _CAUSES = {
+    "service-absent": "There is no pod at all: the Deployment is gone, or a Secret it needs is missing.",
     "service-down": "Not every pod answers.",
-    "rollout-stuck": "A pod restarts or does not become ready.",
+    "rollout-stuck": "A pod restarts or does not become ready, or the last deployment did not end well.",
     "vendor-key-refused": "The vendor refuses our own key; all other signs may follow from it.",
     "vendor-unreachable": "No HTTP answer comes from the vendor: DNS, egress, NetworkPolicy, or the vendor is down.",
     "circuit-breaker-open": "The vendor answers, and fails; the breaker keeps us from asking.",
@@ -53,6 +113,7 @@ _CAUSES = {
     "high-memory-usage": "A pod is near its memory limit.",
     "high-error-rate": "Errors without a sign of the vendor's: look for 500 in the log.",
     "high-latency": "Slow answers without a sign of the vendor's: look at CPU and the event loop.",
+    "at-the-ceiling": "The autoscaler cannot add another pod.",
     "low-cache-hit-rate": "Ever new questions, or a cache too small.",
     "certificate-expiry": "The certificate ends soon.",
 }

@@ -5,24 +5,57 @@ Probes and scrapes are nobody's requests and are left out, as in the recorded se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from math import inf, nan
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from stock_service.vendor.endpoints import Group
+
+_VENDOR_DATA = frozenset(group.value for group in Group)
 _PROBES = frozenset({"health", "ready", "metrics"})
+
+
+class NoMetrics(Exception):
+    """What came was no text of `/metrics`; `reason` says what it was."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Counters that matter, over some time. Buckets are cumulative, by upper edge in seconds."""
+
+    answers: float = 0.0
+    errors: float = 0.0
+    hits: float = 0.0
+    misses: float = 0.0
+    buckets: Mapping[float, float] = field(default_factory=dict)
+
+    def since(self, earlier: Counts) -> Counts:
+        """Return what was counted after `earlier`, a reading of the same process."""
+        return Counts(
+            self.answers - earlier.answers,
+            self.errors - earlier.errors,
+            self.hits - earlier.hits,
+            self.misses - earlier.misses,
+            {edge: count - earlier.buckets.get(edge, 0.0) for edge, count in self.buckets.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """One reading of the counters that matter. Counts since the start of the process; bytes; buckets cumulative."""
+    """One reading of one process. `counts` run since its start, and `started_at` (Unix seconds) tells it from others.
 
-    answers: float
-    errors: float
-    hits: float
-    misses: float
-    buckets: Mapping[float, float]
+    `answered` are the vendor's kinds of data that brought a 200, `refused` those that brought a 403.
+    """
+
+    counts: Counts
+    started_at: float
+    cpu_seconds: float
     memory_bytes: float
     memory_limit_bytes: float
     breaker: int
@@ -31,46 +64,62 @@ class Scrape:
     vendor_reachable: bool
     key_refused: bool
     version: str
+    answered: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+
+    @property
+    def memory_share(self) -> float:
+        """Memory as a share of the limit; NaN without one."""
+        return self.memory_bytes / self.memory_limit_bytes if self.memory_limit_bytes else nan
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What happened between two readings. Ratios from 0 to 1, lengths in seconds; NaN where nothing happened."""
+    """What some counts say. Ratios from 0 to 1, lengths in seconds; NaN where nothing happened."""
 
     answers: float
     error_ratio: float
     hit_ratio: float
     p95: float
     p99: float
-    memory_share: float
 
 
 def read_scrape(text: str) -> Scrape:
-    """Return the reading in a text of `/metrics`; ValueError when it is not the exposition format."""
+    """Return the reading in a text of `/metrics`; raises NoMetrics when it is something else."""
     totals: dict[str, float] = {}
     buckets: dict[float, float] = {}
-    answers = errors = 0.0
+    by_status: dict[tuple[str, str], float] = {}
     version = ""
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.labels.get("route") in _PROBES:
-                continue
-            if sample.name == "http_requests_total":
-                answers += sample.value
-                errors += sample.value if sample.labels["status"].startswith("5") else 0.0
-            elif sample.name == "http_request_duration_seconds_bucket":
-                edge = float(sample.labels["le"])
-                buckets[edge] = buckets.get(edge, 0.0) + sample.value
-            elif sample.name == "stock_service_build_info":
-                version = sample.labels["version"]
-            else:
-                totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                route = sample.labels.get("route", "")
+                if route in _PROBES:
+                    continue
+                if sample.name == "http_requests_total":
+                    place = (route, sample.labels["status"])
+                    by_status[place] = by_status.get(place, 0.0) + sample.value
+                elif sample.name == "http_request_duration_seconds_bucket":
+                    edge = float(sample.labels["le"])
+                    buckets[edge] = buckets.get(edge, 0.0) + sample.value
+                elif sample.name == "stock_service_build_info":
+                    version = sample.labels["version"]
+                else:
+                    totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
+    except (ValueError, KeyError) as error:
+        raise NoMetrics("not the text of /metrics") from error
+    if not version:
+        raise NoMetrics("no metrics of a Stock Service")
     return Scrape(
-        answers=answers,
-        errors=errors,
-        hits=totals.get("stock_service_cache_hits_total", nan),
-        misses=totals.get("stock_service_cache_misses_total", nan),
-        buckets=buckets,
+        counts=Counts(
+            answers=sum(by_status.values()),
+            errors=sum(count for (_, status), count in by_status.items() if status.startswith("5")),
+            hits=totals.get("stock_service_cache_hits_total", 0.0),
+            misses=totals.get("stock_service_cache_misses_total", 0.0),
+            buckets=buckets,
+        ),
+        started_at=totals.get("process_start_time_seconds", 0.0),
+        cpu_seconds=totals.get("process_cpu_seconds_total", nan),
         memory_bytes=totals.get("process_resident_memory_bytes", nan),
         memory_limit_bytes=totals.get("stock_service_memory_limit_bytes", 0.0),
         breaker=int(totals.get("stock_service_circuit_breaker_state", 0)),
@@ -79,31 +128,39 @@ def read_scrape(text: str) -> Scrape:
         vendor_reachable=totals.get("stock_service_upstream_reachable", 1.0) == 1.0,
         key_refused=totals.get("stock_service_credential_latched", 0.0) == 1.0,
         version=version,
+        answered=_vendor_data(by_status, "200"),
+        refused=_vendor_data(by_status, "403"),
     )
 
 
-def signals_between(before: Scrape | None, after: Scrape) -> Signals:
-    """Return the signals of the time between two readings of one process; since its start without the first.
+def _vendor_data(by_status: Mapping[tuple[str, str], float], wanted: str) -> frozenset[str]:
+    return frozenset(
+        route for (route, status), count in by_status.items() if count and status == wanted and route in _VENDOR_DATA
+    )
 
-    A counter that went back is that of another process, restarted: then everything since its start counts.
-    """
-    if before is not None and before.answers > after.answers:
-        before = None
-    answers = after.answers - (before.answers if before else 0.0)
-    errors = after.errors - (before.errors if before else 0.0)
-    hits = after.hits - (before.hits if before else 0.0)
-    misses = after.misses - (before.misses if before else 0.0)
-    buckets = {
-        edge: count - (before.buckets.get(edge, 0.0) if before else 0.0) for edge, count in after.buckets.items()
-    }
-    limit = after.memory_limit_bytes
+
+def total(many: Iterable[Counts]) -> Counts:
+    """Return the counts of several processes as one."""
+    every = list(many)
+    edges = {edge for one in every for edge in one.buckets}
+    return Counts(
+        sum(one.answers for one in every),
+        sum(one.errors for one in every),
+        sum(one.hits for one in every),
+        sum(one.misses for one in every),
+        {edge: sum(one.buckets.get(edge, 0.0) for one in every) for edge in edges},
+    )
+
+
+def signals_of(counts: Counts) -> Signals:
+    """Return what the counts say."""
+    reads = counts.hits + counts.misses
     return Signals(
-        answers=answers,
-        error_ratio=errors / answers if answers else nan,
-        hit_ratio=hits / (hits + misses) if hits + misses else nan,
-        p95=quantile(0.95, buckets),
-        p99=quantile(0.99, buckets),
-        memory_share=after.memory_bytes / limit if limit else nan,
+        answers=counts.answers,
+        error_ratio=counts.errors / counts.answers if counts.answers else nan,
+        hit_ratio=counts.hits / reads if reads else nan,
+        p95=quantile(0.95, counts.buckets),
+        p99=quantile(0.99, counts.buckets),
     )
 
 
@@ -113,10 +170,10 @@ def quantile(share: float, buckets: Mapping[float, float]) -> float:
     In the last, open bucket the answer is the highest edge: more is not known.
     """
     edges = sorted(buckets)
-    total = buckets[edges[-1]] if edges else 0.0
-    if not total:
+    observed = buckets[edges[-1]] if edges else 0.0
+    if not observed:
         return nan
-    wanted = share * total
+    wanted = share * observed
     below, low = 0.0, 0.0
     for edge in edges:
         if buckets[edge] >= wanted:
