@@ -1,13 +1,14 @@
 """Bars out of the series: what is known is served, what is missing is asked for and nothing else.
 
 Drives the pure store: plan, fetch a gap, merge, plan again, until the question can be answered. Two questions that
-miss the same span share one vendor call. What the series cannot answer goes to the vendor as it stands.
+miss the same span share one vendor call. What the series cannot answer goes to the vendor as it stands; and where the
+vendor was asked for exactly the question's span and its one page says it all, the answer is that page as it came.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from stock_service.base.clock import Clock
@@ -21,7 +22,7 @@ from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.policy import Policy
 from stock_service.cache.ranges import Span
-from stock_service.cache.series import Gaps, Ready, answered_span
+from stock_service.cache.series import Gaps, Merged, Ready, answered_span
 from stock_service.cache.series_store import SeriesStore
 from stock_service.market.calendar import Calendar
 from stock_service.reads.decide import may_fall_back, stale_reason
@@ -35,6 +36,15 @@ _ROUNDS_MAX = 64  # fetches for one answer; a page of bars needs one, a range fu
 _JSON = "application/json"
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What the vendor said about `span`; `whole`: the reply holds all its bars, and all of them were taken over."""
+
+    span: Span
+    reply: Reply
+    whole: bool = False
+
+
 class BarsSource:
     """Answers questions for bars from `store`, everything else from `beyond`."""
 
@@ -44,7 +54,7 @@ class BarsSource:
         store: SeriesStore,
         beyond: Source,
         upstream: Upstream,
-        gaps: Flights[Reply | None],
+        gaps: Flights[Filled],
         policy: Policy,
         calendar: Calendar,
         clock: Clock,
@@ -70,54 +80,49 @@ class BarsSource:
         question = question_of(errand.request)
         if question is None:
             return await self._beyond.fetch(errand)
-        asked = False
+        latest: Filled | None = None
         if errand.force:
-            refused = await self._fill(question, question.span, errand)
-            if refused is not None:
-                return self._refusal(errand, refused)
-            asked = True
+            latest = await self._fill(question, question.span, errand)
         for _ in range(_ROUNDS_MAX):
+            if latest is not None and latest.reply.status != 200:
+                return self._refusal(errand, latest.reply)
             planned = self._store.plan(question, self._clock.monotonic())
-            wanted = planned.spans if isinstance(planned, Gaps) else self._renewals(planned, errand, asked)
+            wanted = planned.spans if isinstance(planned, Gaps) else self._renewals(planned, errand, latest)
             if not wanted:
                 assert isinstance(planned, Ready)  # a gap always names a span
-                return await self._compose(errand, question, planned, asked)
+                return await self._compose(errand, question, planned, latest)
             try:
-                refused = await self._fill(question, next_span(question, wanted), errand)
+                latest = await self._fill(question, next_span(question, wanted), errand)
             except ServiceError as error:
                 fallback = planned.fallback if isinstance(planned, Gaps) else planned
                 if fallback is None or not may_fall_back(error):
                     raise
-                return replace(await self._compose(errand, question, fallback, asked), stale=stale_reason(error))
-            if refused is not None:
-                return self._refusal(errand, refused)
-            asked = True
+                return replace(await self._compose(errand, question, fallback, latest), stale=stale_reason(error))
         raise VendorFailed("endless-pages")
 
-    def _renewals(self, ready: Ready, errand: Errand, asked: bool) -> tuple[Span, ...]:
+    def _renewals(self, ready: Ready, errand: Errand, latest: Filled | None) -> tuple[Span, ...]:
         """Return what to renew first: only the errand of a renewal waits for it."""
-        return () if asked or not errand.background else ready.refresh
+        return ready.refresh if errand.background and latest is None else ()
 
-    async def _fill(self, question: BarsQuestion, span: Span, errand: Errand) -> Reply | None:
-        """Fetch bars of `span` into the store; return the vendor's answer if it is a refusal."""
+    async def _fill(self, question: BarsQuestion, span: Span, errand: Errand) -> Filled:
+        """Fetch bars of `span` into the store, unless the vendor refuses."""
         request = ask_for(question.key, span, descending=question.descending)
 
-        async def ask() -> Reply | None:
+        async def ask() -> Filled:
             async with self._fleet.seat(request, errand.deadline, force=errand.force) as seat:
                 if seat.recalled is not None:
-                    await self._merge(question, span, seat.recalled.reply, seat.recalled.kept_at)
-                    return None
+                    return await self._merge(question, span, seat.recalled.reply, seat.recalled.kept_at)
                 errand.spend()
                 reply = await self._upstream.fetch(request, deadline=errand.deadline, priority=errand.priority)
                 if reply.status != 200:
-                    return reply
-                await self._merge(question, span, reply, self._clock.monotonic())
+                    return Filled(span, reply)
+                filled = await self._merge(question, span, reply, self._clock.monotonic())
                 seat.publish(reply, self._policy.judge_lifetime(request, reply, self._clock.wall()))
-                return None
+                return filled
 
         return (await self._gaps.join(request.key, ask, errand.deadline)).value
 
-    async def _merge(self, question: BarsQuestion, span: Span, reply: Reply, kept_at: float) -> None:
+    async def _merge(self, question: BarsQuestion, span: Span, reply: Reply, kept_at: float) -> Filled:
         """Take a page of bars into the store; its promises count from `kept_at` (monotonic)."""
         key, descending = question.key, question.descending
         if len(reply.body) > GZIP_INLINE_BYTES:
@@ -130,19 +135,23 @@ class BarsSource:
         await self._make_room()
         wall, nothing = self._clock.wall() - (self._clock.monotonic() - kept_at), page.count == 0
         parts = judge_parts(self._policy, self._calendar, key.market, key.size, answered, wall, nothing=nothing)
-        self._store.merge(key, answered, page, parts, reply.fetched_at, kept_at)
+        merged = self._store.merge(key, answered, page, parts, reply.fetched_at, kept_at)
+        return Filled(span, reply, whole=not page.next_url and merged is Merged.TAKEN)
 
     async def _make_room(self) -> None:
         """Pack what is at rest, a few milliseconds at a time, so that the event loop keeps turning."""
         while self._store.crowded and self._store.pack_oldest(_PACKED_AT_ONCE):
             await self._clock.sleep(0)
 
-    async def _compose(self, errand: Errand, question: BarsQuestion, ready: Ready, asked: bool) -> Brought:
-        pieces = envelope(question, self._store.slice(question), _request_id(errand), self._link_origin)
-        body = b"".join(pieces)
-        now = self._clock.monotonic()
-        reply = Reply(200, _JSON, body, min(ready.fetched_at, now), _request_id(errand))
-        return Brought(reply, self._lifetime(errand, reply, ready, now), asked, aged_from=ready.moving_at)
+    async def _compose(self, errand: Errand, question: BarsQuestion, ready: Ready, latest: Filled | None) -> Brought:
+        found, now = self._store.slice(question), self._clock.monotonic()
+        if latest is not None and latest.whole and latest.span == question.span and found.next_at is None:
+            reply = latest.reply
+        else:
+            body = b"".join(envelope(question, found, _request_id(errand), self._link_origin))
+            reply = Reply(200, _JSON, body, min(ready.fetched_at, now), _request_id(errand))
+        lifetime = self._lifetime(errand, reply, ready, now)
+        return Brought(reply, lifetime, asked=latest is not None, aged_from=ready.moving_at)
 
     def _lifetime(self, errand: Errand, reply: Reply, ready: Ready, now: float) -> Lifetime:
         """Return the promise of the whole: it holds as long as the part that expires first."""
