@@ -49,13 +49,15 @@ Refused at start:
 
 - `server.host` is not loopback, and neither `access.keys_file` nor `access.allow_anonymous` says who may ask.
 - `upstream.api_key` and `upstream.api_key_file` are both given, or a named file is missing, unreadable or empty.
+- `upstream.record_dir` and `upstream.replay_dir` are both given, or one of them and `shared.url`.
 - `quota.max_wait` is not less than `server.request_timeout`: who waits that long is never answered.
 - `breaker.sleep` is more than `breaker.sleep_max`.
 - `server.watchdog_dump` is not less than `server.watchdog_exit` (unless the latter is 0).
 
 Warned about once, at start:
 
-- No vendor key; a vendor address without TLS outside this machine; `allow_anonymous` beside a keys file.
+- No vendor key (a replay needs none); a vendor address without TLS outside this machine; `allow_anonymous` beside a
+  keys file.
 - `breaker.volume` changed to what the quota cannot reach within the window, or `breaker.consecutive` 0 where only
   failures in a row could open the breaker.
 - `cache.max_bytes` less than twice `upstream.max_body`.

@@ -10,9 +10,9 @@ import massive
 import polygon
 import pytest
 
+from stock_service.base.clock import StoppedWall, SystemClock
 from stock_service.simulator.server import SimulatorSettings
 from tests.support.client_calls import NOW, ClientCall, calls_of
-from tests.support.frozen_clock import FrozenWall
 from tests.support.running import VENDOR_KEY, Pair, running_pair
 
 CLIENTS = {"massive": massive.RESTClient, "polygon": polygon.RESTClient}
@@ -20,7 +20,7 @@ CLIENTS = {"massive": massive.RESTClient, "polygon": polygon.RESTClient}
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    with running_pair(SimulatorSettings(port=0, key=VENDOR_KEY), clock=FrozenWall(NOW)) as running:
+    with running_pair(SimulatorSettings(port=0, key=VENDOR_KEY), clock=StoppedWall(SystemClock(), NOW)) as running:
         yield running
 
 

@@ -18,6 +18,7 @@ from stock_service.base.errors import (
     NotAllowed,
     NotCached,
     NotFound,
+    NotRecorded,
     Overloaded,
     QuotaSpent,
     ServiceError,
@@ -55,6 +56,7 @@ CASES: list[tuple[ServiceError, int, int | None, str, str]] = [
     (VendorRefused(401, "key"), 502, None, "vendor-refused", "ERROR"),
     (VendorRefused(200, "odd"), 502, None, "vendor-refused", "ERROR"),
     (NotCached(), 504, None, "not-cached", "ERROR"),
+    (NotRecorded("/v3/x"), 501, None, "not-recorded", "ERROR"),
     (Overloaded("requests"), 503, 1, "overloaded", "ERROR"),
     (Unavailable("draining", 4.1), 503, 5, "unavailable", "ERROR"),
 ]

@@ -40,6 +40,28 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+class StoppedWall:
+    """A clock whose calendar stands still at one instant while lengths of time pass as ever."""
+
+    __slots__ = ("_clock", "_wall")
+
+    def __init__(self, clock: Clock, wall: float) -> None:
+        self._clock = clock
+        self._wall = wall
+
+    def monotonic(self) -> float:
+        """Seconds as the other clock counts them."""
+        return self._clock.monotonic()
+
+    def wall(self) -> float:
+        """Unix time in seconds: always the same."""
+        return self._wall
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep as the other clock does."""
+        await self._clock.sleep(seconds)
+
+
 def pause_thread(seconds: float) -> None:
     """Block the calling thread; for the watchdog thread and command-line loops, never on the event loop."""
     time.sleep(seconds)

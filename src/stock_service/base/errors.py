@@ -102,6 +102,14 @@ class NotCached(ServiceError):
     """The asker wanted `only-if-cached` and nothing usable is kept."""
 
 
+class NotRecorded(ServiceError):
+    """Answers come from a recording, and it has none to this. `what` names the question."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
 class Overloaded(ServiceError):
     """Our own limit is reached. `where` names it: `requests`, `vendor-calls`, `connections`."""
 

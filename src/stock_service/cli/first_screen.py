@@ -15,13 +15,23 @@ def first_screen(settings: Settings, address: str, plan: str) -> str:
     """Return the screen; no secret is on it."""
     facts = (
         ("address", f"{address}   (docs {address}/docs, state {address}/status, metrics {address}/metrics)"),
-        ("vendor", f"{settings.upstream.url}, {'with a key' if settings.upstream.api_key else 'WITHOUT a key'}"),
-        ("budget", f"{plan}; a question waits up to {settings.quota.max_wait:g} s for its turn"),
+        *_vendor(settings, plan),
         ("clients", _clients(settings)),
         ("cache", f"{settings.cache.max_bytes / _MIB:g} MiB in memory"),
     )
     lines = [f"Stock Service {__version__}", *(f"  {name:<8} {text}" for name, text in facts), "Try:"]
     return "\n".join([*lines, *(f"  {line}" for line in _examples(settings, address))]) + "\n"
+
+
+def _vendor(settings: Settings, plan: str) -> tuple[tuple[str, str], ...]:
+    upstream = settings.upstream
+    if upstream.replay_dir:
+        return (("vendor", f"none: the answers recorded in {upstream.replay_dir}, as things stood when they ended"),)
+    facts = (
+        ("vendor", f"{upstream.url}, {'with a key' if upstream.api_key else 'WITHOUT a key'}"),
+        ("budget", f"{plan}; a question waits up to {settings.quota.max_wait:g} s for its turn"),
+    )
+    return (*facts, ("records", f"into {upstream.record_dir}")) if upstream.record_dir else facts
 
 
 def _clients(settings: Settings) -> str:

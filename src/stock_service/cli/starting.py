@@ -11,10 +11,11 @@ import uvloop
 
 from stock_service.access.keys import KeysFaulty
 from stock_service.cli.exit_codes import ExitCode
+from stock_service.upstream.recorded import RecordingFaulty
 
 
 def run_or_exit(running: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; exit with `FAULTY` when the address or the keys file cannot be used."""
+    """Run to the end; exit with `FAULTY` when the address, the keys file or a recording cannot be used."""
     try:
         uvloop.run(running)
     except OSError as error:
@@ -22,4 +23,7 @@ def run_or_exit(running: Coroutine[Any, Any, None]) -> None:
         sys.exit(ExitCode.FAULTY)
     except KeysFaulty as error:
         click.echo(f"keys file: {error}", err=True)
+        sys.exit(ExitCode.FAULTY)
+    except RecordingFaulty as error:
+        click.echo(f"recording: {error.problem}", err=True)
         sys.exit(ExitCode.FAULTY)

@@ -25,13 +25,14 @@ _ORDER: Final = (
 def find_faults(settings: Settings) -> Iterator[str]:
     """Yield the contradictions the service must not start with."""
     yield from _access_faults(settings)
+    yield from _recording_faults(settings)
     yield from _order_faults(settings)
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:
     """Yield what an operator should know and may have meant."""
     upstream, quota, breaker, access = settings.upstream, settings.quota, settings.breaker, settings.access
-    if not upstream.api_key:
+    if not upstream.api_key and not upstream.replay_dir:
         yield "upstream.api_key is empty: the vendor will refuse every call; set STOCKS_UPSTREAM__API_KEY"
     if upstream.url.startswith("http:") and not is_loopback(urlsplit(upstream.url).hostname or ""):
         yield f"upstream.url {upstream.url} is not encrypted: the vendor key travels in the clear; use https"
@@ -72,6 +73,21 @@ def _access_faults(settings: Settings) -> Iterator[str]:
         yield (
             f"server.host {settings.server.host} is open to others and nobody is asked for a key: set access.keys_file "
             "(make keys with `stock-service keys create`), or say access.allow_anonymous = true"
+        )
+
+
+def _recording_faults(settings: Settings) -> Iterator[str]:
+    record, replay = settings.upstream.record_dir, settings.upstream.replay_dir
+    if record and replay:
+        yield (
+            f"upstream.record_dir {record} and upstream.replay_dir {replay} contradict each other: a replay asks no "
+            "vendor, so there is nothing to record; leave one out"
+        )
+    if settings.shared.url and (record or replay):
+        name = "upstream.record_dir" if record else "upstream.replay_dir"
+        yield (
+            f"{name} and shared.url contradict each other: recorded answers must neither come from other instances nor "
+            "go to them; leave one out"
         )
 
 

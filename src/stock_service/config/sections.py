@@ -92,6 +92,12 @@ class UpstreamOptions:
     idle_timeout: float = option(2.0, kinds.duration("10ms", "5m"), "Longest pause inside an answer.")
     max_body: int = option(10 * 1024**2, kinds.size("64KiB", "256MiB"), "Largest answer taken, after decompression.")
     max_calls: int = option(16, kinds.whole(1, 10_000), "Vendor calls in flight at once.")
+    record_dir: str = option(
+        "", _path, "Directory in which every usable answer of the vendor is kept for a replay. Empty: none."
+    )
+    replay_dir: str = option(
+        "", _path, "Directory of recorded answers that take the vendor's place: no key, no calls. Empty: none."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,13 +68,9 @@ class JudgingClient:
         await self._client.aclose()
 
     async def _judge(self, request: VendorRequest, exchange: Exchange) -> Judgement:
-        told = (exchange.status, exchange.content_type, exchange.body)
         if len(exchange.body) > _INSPECT_INLINE_BYTES:
-            facts = await asyncio.to_thread(inspect_body, *told)
-        else:
-            facts = inspect_body(*told)
-        media_fits = bool(exchange.body) and request.endpoint.accepts_media(exchange.content_type)
-        return classify_answer(exchange.status, facts, media_fits=media_fits)
+            return await asyncio.to_thread(judge_answer, request, exchange)
+        return judge_answer(request, exchange)
 
     def _true_fault(self, fault: Fault, within: float, watched_from: float) -> Fault:
         """Return a timeout's real reason: our standstill, our deadline, or the vendor."""
@@ -84,3 +80,10 @@ class JudgingClient:
             return Fault.STALLED
         cut_short = fault is Fault.TIMEOUT and within < _FAIR_SHARE * self._attempt_for
         return Fault.CUT_SHORT if cut_short else fault
+
+
+def judge_answer(request: VendorRequest, exchange: Exchange) -> Judgement:
+    """Return what a complete answer to `request` is worth."""
+    facts = inspect_body(exchange.status, exchange.content_type, exchange.body)
+    media_fits = bool(exchange.body) and request.endpoint.accepts_media(exchange.content_type)
+    return classify_answer(exchange.status, facts, media_fits=media_fits)

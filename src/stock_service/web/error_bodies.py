@@ -24,6 +24,7 @@ from stock_service.base.errors import (
     NotAllowed,
     NotCached,
     NotFound,
+    NotRecorded,
     Overloaded,
     QuotaSpent,
     ServiceError,
@@ -187,6 +188,15 @@ def _not_cached(_: NotCached) -> _Told:
     return _Told(504, "not-cached", detail)
 
 
+def _not_recorded(error: NotRecorded) -> _Told:
+    what = _plain(error.what)
+    detail = (
+        f"Not in the recording: {what}. This gateway replays recorded answers and asks no vendor; to add this one, "
+        "start it with `stock-service serve --record` and the same directory, ask again, then replay."
+    )
+    return _Told(501, "not-recorded", detail, fields=(("what", what),))
+
+
 def _overloaded(error: Overloaded) -> _Told:
     detail = f"This instance has as many {_plain(error.where)} under way as it takes."
     return _Told(503, "overloaded", _with_wait(detail, error.retry_after), error.retry_after)
@@ -217,6 +227,7 @@ _TABLE: dict[type[ServiceError], Callable[[Any], _Told]] = {
     VendorFailed: _vendor_failed,
     VendorRefused: _vendor_refused,
     NotCached: _not_cached,
+    NotRecorded: _not_recorded,
     Overloaded: _overloaded,
     Unavailable: _unavailable,
 }

@@ -30,7 +30,6 @@ from stock_service.telemetry.counters import Counters
 from stock_service.telemetry.metrics import Exporter
 from stock_service.upstream.breaker import Override
 from stock_service.upstream.call import Upstream
-from stock_service.upstream.client import VendorClient
 from stock_service.upstream.pacer import Pacer
 from stock_service.upstream.slots import LocalSlots
 from stock_service.vendor.links import vendor_origins
@@ -46,6 +45,7 @@ from stock_service.web.lookup import Lookup
 from stock_service.web.openapi import openapi_document
 from stock_service.web.ops import Ops
 from stock_service.web.routes import Part
+from stock_service.wiring.recording import make_answering
 from stock_service.wiring.service import Service
 from stock_service.wiring.translate import (
     closed_sets,
@@ -108,6 +108,8 @@ class _Builder:
         self._flights: Flights[Landed] = Flights(clock)
         self._lookup = Lookup()
         self._shared = self._make_shared()
+        self._answering = make_answering(settings, upstream_settings(settings).client, clock, self._observer)
+        self._market_clock = self._answering.market_clock
         self._upstream = self._make_upstream()
         self._reads = self._make_reads()
         self._gate = self._make_gate()
@@ -156,16 +158,15 @@ class _Builder:
 
     def _make_upstream(self) -> Upstream:
         settings = upstream_settings(self._settings)
-        client = VendorClient(settings.client, self._settings.upstream.api_key.reveal(), self._clock)
         slots = LocalSlots(Pacer(settings.pacer), self._clock) if self._shared is None else self._shared.slots
-        return Upstream(settings, client, slots, self._clock, self._observer)
+        return Upstream(settings, self._answering.client, slots, self._clock, self._observer)
 
     def _make_reads(self) -> ReadPath:
         return ReadPath(
             memory=self._memory,
             flights=self._flights,
             source=self._make_source(),
-            clock=self._clock,
+            clock=self._market_clock,
             observer=self._observer,
             settings=ReadSettings(self._settings.server.request_timeout, self._origins),
             jitter=random.random,
@@ -176,12 +177,12 @@ class _Builder:
         fleet = Alone() if self._shared is None else self._shared.fleet
         return BarsSource(
             store=self._series,
-            beyond=VendorSource(self._upstream, policy, self._clock, fleet),
+            beyond=VendorSource(self._upstream, policy, self._market_clock, fleet),
             upstream=self._upstream,
             gaps=Flights(self._clock),
             policy=policy,
             calendar=self._calendar,
-            clock=self._clock,
+            clock=self._market_clock,
             link_origin=self._settings.upstream.url,
             fleet=fleet,
         )
@@ -193,8 +194,8 @@ class _Builder:
     def _make_app(self, prefix: str) -> App:
         server = self._settings.server
         doorkeeper = Doorkeeper(self._gate, self._clock)
-        questions = Questions(self._reads, self._clock, self._origins)
-        desk = QuoteDesk(questions, self._calendar, self._clock)
+        questions = Questions(self._reads, self._market_clock, self._origins)
+        desk = QuoteDesk(questions, self._calendar, self._market_clock)
         gateway = Gateway(
             reads=self._reads,
             doorkeeper=doorkeeper,
@@ -204,7 +205,9 @@ class _Builder:
             public_url=server.public_url,
             trusted=self._trusted,
         )
-        api = Api(desk=desk, questions=questions, calendar=self._calendar, doorkeeper=doorkeeper, clock=self._clock)
+        api = Api(
+            desk=desk, questions=questions, calendar=self._calendar, doorkeeper=doorkeeper, clock=self._market_clock
+        )
         admin = Admin(
             doorkeeper=doorkeeper,
             breaker=_Lever(self._upstream, self._observer),

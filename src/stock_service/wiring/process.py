@@ -21,6 +21,7 @@ from stock_service.web.server import BACKLOG, ServerSettings, bind, make_server,
 from stock_service.web.watchdog import Heartbeat, WatchdogSettings
 from stock_service.wiring.build import build_service
 from stock_service.wiring.service import Service
+from stock_service.wiring.translate import vendor_name
 
 _STDOUT = 1
 _LOG_ENDS_WITHIN = 2.0
@@ -78,7 +79,7 @@ async def _serve(service: Service, settings: Settings, heart: WatchdogSettings, 
     gc.freeze()  # what exists now lives as long as the process; no collection needs to look at it again
     service.ready = True
     announce(address, service.plan)
-    service.observer.notify(Started(address, settings.upstream.url, service.plan))
+    service.observer.notify(Started(address, vendor_name(settings), service.plan))
     try:
         await serve(
             server,

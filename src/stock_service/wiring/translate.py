@@ -17,6 +17,7 @@ from stock_service.web.guard_limits import Limits
 from stock_service.web.routes import API_ROUTES, OPS_ROUTES, Part
 
 _DAY = 86_400.0
+_NO_LIMIT = 1_000_000  # calls in a second: a recording is never asked too often
 _LEASE_BEYOND_ATTEMPT = 1.0
 _DELAYS = {"realtime": Entitlement.REAL_TIME, "15m": Entitlement.DELAYED, "eod": Entitlement.END_OF_DAY}
 
@@ -24,10 +25,18 @@ _DELAYS = {"realtime": Entitlement.REAL_TIME, "15m": Entitlement.DELAYED, "eod":
 def pacer_settings(settings: Settings) -> PacerSettings:
     """Return the vendor's plan."""
     quota = settings.quota
+    if settings.upstream.replay_dir:
+        return PacerSettings(windows=(Window(_NO_LIMIT, 1.0),))
     windows = [Window(quota.calls, quota.per)]
     if quota.per_day:
         windows.append(Window(quota.per_day, _DAY))
     return PacerSettings(windows=tuple(windows))
+
+
+def vendor_name(settings: Settings) -> str:
+    """Return who answers, for people: the vendor's address, or the recording in its place."""
+    folder = settings.upstream.replay_dir
+    return f"replay of {folder}" if folder else settings.upstream.url
 
 
 def upstream_settings(settings: Settings) -> UpstreamSettings:
@@ -91,7 +100,7 @@ def closed_sets() -> ClosedSets:
         routes=(*groups, *API_ROUTES, *OPS_ROUTES.values(), "admin", "unmatched"),
         endpoints=groups,
         refusals=(*(fault.kind for fault in Fault), "unread"),
-        faults=("request", "hit", "chores", "shared"),
+        faults=("request", "hit", "chores", "shared", "record"),
     )
 
 

@@ -16,6 +16,7 @@ from stock_service.reads.read_path import Landed
 from stock_service.telemetry.metrics import CacheSize, QuotaLevel, SeriesCounts, Sources
 from stock_service.upstream.breaker import State
 from stock_service.upstream.call import Upstream
+from stock_service.wiring.translate import vendor_name
 
 if TYPE_CHECKING:
     from stock_service.wiring.shared import Shared
@@ -70,7 +71,7 @@ class Views:
             "version": __version__,
             "readiness": self._readiness(),
             "uptime_seconds": round(self._clock.monotonic() - self._begun_at, 1),
-            "vendor": self._settings.upstream.url,
+            "vendor": vendor_name(self._settings),
             **self._upstream.snapshot(),
             "cache": {
                 "entries": memory.entries,
