@@ -40,9 +40,10 @@ from stock_service.config.secret import Secret
         (kinds.networks(), ["10.0.0.1"], ("10.0.0.1",)),
         (kinds.networks(), "", ()),
         (kinds.text("write a word", "[a-z]+"), "word", "word"),
-        (kinds.url("https", path=False), "https://api.example.com/", "https://api.example.com"),
-        (kinds.url("http", path=True), "http://example.com:81/stocks", "http://example.com:81/stocks"),
-        (kinds.url("http", path=True), "", ""),
+        (kinds.origin("https"), "https://api.example.com/", "https://api.example.com"),
+        (kinds.origin("http"), "http://example.com:81", "http://example.com:81"),
+        (kinds.origin("http"), "", ""),
+        (kinds.origin("https", "http"), "HTTPS://[::1]:8443/", "https://[::1]:8443"),
         (kinds.text(), " a text ", "a text"),
         (kinds.secret(), " key\n", Secret("key")),
     ],
@@ -83,14 +84,16 @@ def test_a_value_is_read(kind: Kind, raw: object, value: object) -> None:
         (kinds.networks(), [["10.0.0.0/8"]], "no address or network"),
         (kinds.networks(), "10.0.0.1/8", "no address or network"),
         (kinds.networks(), "proxy", "no address or network"),
-        (kinds.url("https", path=False), "http://example.com", "https://host"),
-        (kinds.url("https", path=False), "example.com", "https://host"),
-        (kinds.url("https", path=False), "https://example.com/path", "https://host"),
-        (kinds.url("https", path=False), "https://example.com?q=1", "https://host"),
-        (kinds.url("https", path=False), "https://example.com:99999", "https://host"),
-        (kinds.url("https", path=False), "https://exa mple.com", "https://host"),
-        (kinds.url("https", path=False), "https://[::1", "https://host"),
-        (kinds.url("https", path=False), 3, "https://host"),
+        (kinds.origin("https"), "http://example.com", "https://host"),
+        (kinds.origin("https"), "example.com", "https://host"),
+        (kinds.origin("https"), "https://example.com/path", "https://host"),
+        (kinds.origin("https"), "https://example.com?q=1", "https://host"),
+        (kinds.origin("https"), "https://example.com:99999", "https://host"),
+        (kinds.origin("https"), "https://exa mple.com", "https://host"),
+        (kinds.origin("https"), "https://[::1", "https://host"),
+        (kinds.origin("https"), 3, "https://host"),
+        (kinds.origin("https"), "https://example.com:0", "https://host"),
+        (kinds.origin("https"), "https://ex$mple.com", "https://host"),
         (kinds.text(), "a\nb", "line break"),
         (kinds.text(), 3, "must be a text"),
         (kinds.secret(), "two words", "visible ASCII"),
@@ -103,9 +106,7 @@ def test_a_wrong_value_is_refused_with_what_to_write_instead(kind: Kind, raw: ob
         kind.read(raw)
 
 
-@pytest.mark.parametrize(
-    ("kind", "raw"), [(kinds.secret(), "p4ss w0rd"), (kinds.url("https", path=False), "https://u:p4ss@h")]
-)
+@pytest.mark.parametrize(("kind", "raw"), [(kinds.secret(), "p4ss w0rd"), (kinds.origin("https"), "https://u:p4ss@h")])
 def test_a_refusal_never_quotes_a_secret(kind: Kind, raw: str) -> None:
     with pytest.raises(ValueError, match="must") as refused:
         kind.read(raw)
@@ -148,6 +149,6 @@ def test_a_secret_is_compared_but_never_pickled() -> None:
 
 def test_a_key_in_an_address_is_not_repeated() -> None:
     for address in ("https://api.example/?apiKey=MYKEY", "https://user:MYKEY@api.example", "https://a.example/#MYKEY"):
-        with pytest.raises(ValueError, match="without user, query or fragment") as refused:
-            kinds.url("https", path=False).read(address)
+        with pytest.raises(ValueError, match="without user, path, query or fragment") as refused:
+            kinds.origin("https").read(address)
         assert "MYKEY" not in str(refused.value)

@@ -6,6 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
+from stock_service.config.load import ConfigFaulty, load_settings
+from stock_service.vendor.links import point_links
 from stock_service.web.conditional import accepts_gzip, matches_etag
 from stock_service.web.origin import client_origin, valid_host
 from stock_service.web.routes import Part, part_of
@@ -70,7 +72,20 @@ def test_forwarding_headers_count_only_from_trusted_peers() -> None:
 
 
 def test_public_url_wins() -> None:
-    assert client_origin((HOST,), "http", b"l:1", "", "https://md.example/", ()) == b"https://md.example"
+    assert client_origin((HOST,), "http", b"l:1", "", "https://md.example", ()) == b"https://md.example"
+
+
+@pytest.mark.parametrize("public_url", ["https://md.example", "HTTP://MD.example:81/", "https://[2001:db8::1]", ""])
+def test_every_public_url_the_settings_take_can_stand_in_a_link(public_url: str) -> None:
+    settings = load_settings(env={"STOCKS_SERVER__PUBLIC_URL": public_url}).settings
+    origin = client_origin((HOST,), "http", b"l:1", "", settings.server.public_url, ())
+    assert point_links(b'"@/x"', ((1, 2),), origin) == b'"%b/x"' % origin
+
+
+def test_a_public_url_with_a_path_is_refused_at_start() -> None:
+    """The vendor's Python client puts its own address before the path of a link: a path there would stand twice."""
+    with pytest.raises(ConfigFaulty, match=r"server.public_url .* without user, path"):
+        load_settings(env={"STOCKS_SERVER__PUBLIC_URL": "https://md.example/stocks"})
 
 
 @pytest.mark.parametrize("host", [b'evil"><', b"a b", b"", b"user@host", b"host/path"])

@@ -18,6 +18,7 @@ from stock_service.config.secret import Secret
 
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)\Z", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(B|kB|KB|MB|GB|KiB|MiB|GiB)\Z", re.ASCII)
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+\Z", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {
     "B": 1,
@@ -140,19 +141,20 @@ def networks() -> Kind:
     return Kind("list of networks", read, ", ".join)
 
 
-def url(*schemes: str, path: bool) -> Kind:
-    """An absolute address of one of `schemes`; without a trailing slash, query, fragment or credentials."""
+def origin(*schemes: str) -> Kind:
+    """Scheme, host and perhaps a port, of one of `schemes`; a trailing slash is dropped."""
     shape = " or ".join(f"{scheme}://host" for scheme in schemes)
 
     def read(raw: object) -> str:
         value = raw.strip().rstrip("/") if isinstance(raw, str) else None
         if value == "":
             return ""
-        if value is None or not _is_url(value, schemes, path=path):
+        found = None if value is None else _read_origin(value, schemes)
+        if found is None:
             # Anything beyond scheme, host and path may hold a key.
             shown = value if isinstance(value, str) and not set(value) & set("@?#") else "(hidden)"
-            raise ValueError(f"is {shown!r}; it must look like {shape}, without user, query or fragment")
-        return value
+            raise ValueError(f"is {shown!r}; it must look like {shape}, without user, path, query or fragment")
+        return found
 
     return Kind("URL", read)
 
@@ -232,13 +234,13 @@ def _parts(raw: object) -> list[object]:
     raise ValueError(f"is {raw!r}; it must be a list")
 
 
-def _is_url(value: str, schemes: tuple[str, ...], *, path: bool) -> bool:
-    if not re.fullmatch(r"[!-~]+", value, re.ASCII):
-        return False
+def _read_origin(value: str, schemes: tuple[str, ...]) -> str | None:
     try:
         parts = urlsplit(value)
         port_fits = parts.port is None or parts.port > 0
     except ValueError:
-        return False
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc or "?" in value or "#" in value)
-    return parts.scheme in schemes and bool(parts.hostname) and plain and port_fits and (path or not parts.path)
+        return None
+    scheme, _, rest = value.partition("://")
+    if scheme.lower() not in schemes or not (parts.hostname and port_fits and _AUTHORITY.match(rest)):
+        return None
+    return f"{scheme.lower()}://{rest}"

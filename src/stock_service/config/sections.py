@@ -35,10 +35,12 @@ class ServerOptions:
     host: str = option("127.0.0.1", _host, "Address to listen on. The container sets 0.0.0.0.")
     port: int = option(8080, kinds.whole(0, 65535), "Port to listen on. 0: a free one, named in the start-up log.")
     public_url: str = option(
-        "", kinds.url("http", "https", path=True), "Origin in links we hand out. Empty: the one the client used."
+        "",
+        kinds.origin("https", "http"),
+        "Origin in links we hand out. Empty: the one the client used. No path: the clients would double it.",
     )
     trusted_proxies: tuple[str, ...] = option(
-        (), kinds.networks(), "Peers whose Forwarded and X-Forwarded headers count. Empty: none."
+        (), kinds.networks(), "Peers whose X-Forwarded-Host and X-Forwarded-Proto count. Empty: none."
     )
     request_timeout: float = option(
         9.0, kinds.duration("100ms", "10m"), "Time for one answer, waits included. The official clients read for 10s."
@@ -74,7 +76,7 @@ class UpstreamOptions:
 
     url: str = option(
         "https://api.polygon.io",
-        kinds.url("https", "http", path=False),
+        kinds.origin("https", "http"),
         "The vendor's REST address; https://api.massive.com works too.",
     )
     api_key: Secret = option(

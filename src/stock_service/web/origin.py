@@ -20,7 +20,7 @@ def client_origin(
 ) -> bytes:
     """Return the origin to write into links; `local` (host:port) stands in when the client named no usable host."""
     if public_url:
-        return public_url.rstrip("/").encode("ascii")
+        return public_url.encode("ascii")
     fields = dict(reversed(headers))
     host = fields.get(b"host", b"")
     chosen_scheme = scheme.encode("ascii")
