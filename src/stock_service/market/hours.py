@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -58,6 +59,7 @@ def zone_of(market: Market) -> tzinfo:
     return UTC if market in (Market.CRYPTO, Market.FX) else NEW_YORK
 
 
+@lru_cache(maxsize=4_096)  # a zone's rules are slow to apply, and every answer kept asks about the same few days
 def instant(day: date, at: time, zone: tzinfo = NEW_YORK) -> float:
     """Return the Unix second at which `zone` reads `at` on `day`."""
     return datetime.combine(day, at, zone).timestamp()

@@ -7,7 +7,7 @@ what is fetched is offered to the others. Alone, every seat is free and empty.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -53,6 +53,9 @@ class Seat:
     publish: Publish
 
 
+_EMPTY = nullcontext(Seat(None, None, _keep_private))
+
+
 class Fleet(Protocol):
     """The other processes."""
 
@@ -69,10 +72,9 @@ class Fleet(Protocol):
 class Alone:
     """A fleet of one."""
 
-    @asynccontextmanager
-    async def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AsyncIterator[Seat]:
+    def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AbstractAsyncContextManager[Seat]:
         """Return an empty seat at once."""
-        yield Seat(None, None, _keep_private)
+        return _EMPTY
 
 
 class Together:

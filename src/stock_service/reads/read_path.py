@@ -242,8 +242,9 @@ class ReadPath:
     def _make(self, request: VendorRequest, brought: Brought, lifetime: Lifetime) -> Entry:
         reply = brought.reply
         origins = self._settings.origins
-        cleaned = replace(reply, body=clean_body(reply.body, origins)) if "json" in reply.content_type else reply
-        links = find_links(cleaned.body, origins)
+        body = clean_body(reply.body, origins) if "json" in reply.content_type else reply.body
+        cleaned = reply if body is reply.body else replace(reply, body=body)
+        links = find_links(body, origins)
         now = self._clock.monotonic()
         return Entry(request.key, request.endpoint.group, cleaned, lifetime, now, links, brought.aged_from)
 

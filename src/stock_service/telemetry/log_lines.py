@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -74,7 +75,13 @@ def render_console(line: Line) -> str:
 
 
 def _instant(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, part = divmod(at, 1.0)
+    return f"{_second(int(second))}.{min(round(part * 1e6), 999_999) // 1_000:03}Z"
+
+
+@lru_cache(maxsize=4)  # lines come in crowds of one second
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _bounded(value: FieldValue) -> FieldValue:

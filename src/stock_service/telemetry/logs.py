@@ -126,7 +126,8 @@ class LogObserver:
 
     def _vendor_called(self, event: events.VendorCalled) -> None:
         if event.outcome in _NORMAL_OUTCOMES:
-            self._tell(Level.DEBUG, event, f"vendor call: {event.outcome}", _fields_of(event))
+            if self._log.level <= Level.DEBUG:
+                self._tell(Level.DEBUG, event, f"vendor call: {event.outcome}", _fields_of(event))
         else:
             self._tell_rarely(event, f"vendor call failed: {event.outcome}", event.group, event.outcome)
 

@@ -205,6 +205,12 @@ class Breaker:
         total, failures = self._window.sums(now)
         return BreakerView(state, wait_until, total, failures, self._run, self._late)
 
+    def wait_until(self, now: float) -> float | None:
+        """Return `wait_until` of what `peek` would see; in the ordinary state for the price of two comparisons."""
+        if self._state is State.CLOSED and self.override is Override.NONE:
+            return None
+        return self.peek(now).wait_until
+
     def reset(self) -> None:
         """Close and forget; results under way will be late."""
         self._close()

@@ -63,9 +63,9 @@ class Breakers:
         if settlement is Settlement.LATE:
             self._observer.notify(LateResultDropped(name))
 
-    def peek(self, group: str, now: float) -> BreakerView:
-        """Look at one class without changing anything."""
-        return self._named(group)[1].peek(now)
+    def wait_until(self, group: str, now: float) -> float | None:
+        """Return when a call of class `group` may be asked for again; None: now. Changes nothing."""
+        return self._named(group)[1].wait_until(now)
 
     def override(self, mode: Override, by: str) -> None:
         """Force all classes, present and future; `by` is the admin key's id."""
@@ -124,9 +124,9 @@ class CredentialLatch:
         self._breaker.settle(permit, verdict, now)
         self._tell()
 
-    def peek(self, now: float) -> BreakerView:
-        """Look without changing anything."""
-        return self._breaker.peek(now)
+    def wait_until(self, now: float) -> float | None:
+        """Return when the key may be tried again; None: now. Changes nothing."""
+        return self._breaker.wait_until(now)
 
     def reset(self) -> None:
         """Unlatch, for instance after the key was replaced."""

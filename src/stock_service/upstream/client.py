@@ -13,7 +13,6 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
@@ -77,6 +76,7 @@ class VendorClient:
         self._base = settings.url.rstrip("/")
         self._clock = clock
         self._trust = trust
+        self._usual_limits = self._limits(settings.attempt_for)
         self._headers = {"Accept-Encoding": "gzip", "User-Agent": "stock-service"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -108,23 +108,22 @@ class VendorClient:
             await self._session.close()
 
     async def _send(self, target: str, headers: dict[str, str], within: float) -> aiohttp.ClientResponse:
-        settings = self._settings
-        limits = aiohttp.ClientTimeout(
-            total=min(within, settings.attempt_for),
-            connect=settings.connect_for,
-            # No `sock_read`: after a large answer aiohttp leaves that timer running on the pooled connection, where
-            # it ends the next call the moment it is sent. Ours is around this await instead.
-            ceil_threshold=math.inf,  # aiohttp rounds long limits up to whole seconds otherwise
-        )
+        limits = self._usual_limits if within >= self._settings.attempt_for else self._limits(within)
         url = URL(self._base + target, encoded=True)
         try:
-            async with asyncio.timeout(settings.connect_for + settings.first_byte_for) as waiting:
-                return await self._opened().get(
-                    url, headers=headers, timeout=limits, allow_redirects=False, trace_request_ctx=waiting
-                )
+            return await self._opened().get(url, headers=headers, timeout=limits, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             fault = _classify_error(error)
         raise ExchangeFailed(fault)  # outside the handler, so that the library's error is not chained
+
+    def _limits(self, total: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=total,
+            connect=self._settings.connect_for,
+            # No `sock_read`: after a large answer aiohttp leaves that timer running on the pooled connection, where
+            # it ends the next call the moment it is sent. Ours are around the awaits instead.
+            ceil_threshold=math.inf,  # aiohttp rounds long limits up to whole seconds otherwise
+        )
 
     async def _receive(self, response: aiohttp.ClientResponse) -> Exchange:
         if 300 <= response.status <= 399:
@@ -132,7 +131,7 @@ class VendorClient:
         if (response.content_length or 0) > self._settings.body.max_bytes:
             raise ExchangeFailed(Fault.TOO_LARGE)
         collector = BodyCollector(response.headers.get("Content-Encoding", ""), self._settings.body)
-        while chunk := await self._next_chunk(response):
+        while chunk := await self._next_chunk(response.content):
             collector.feed(chunk)
         request_id = response.headers.get("X-Request-Id", "")
         return Exchange(
@@ -144,10 +143,13 @@ class VendorClient:
             spent_for=parse_spent_for(response.headers),
         )
 
-    async def _next_chunk(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _next_chunk(self, content: aiohttp.StreamReader) -> bytes:
         try:
+            here = content.read_nowait()  # a small answer has come with its head: no timer for it
+            if here or content.at_eof():
+                return here
             async with asyncio.timeout(self._settings.between_bytes_for):
-                return await response.content.readany()
+                return await content.readany()
         except TimeoutError:
             fault = Fault.TIMEOUT
         except (aiohttp.ClientError, OSError):
@@ -172,20 +174,20 @@ class VendorClient:
                 max_line_size=_FIELD_MAX_BYTES,
                 max_field_size=_FIELD_MAX_BYTES,
                 middlewares=(_send_once,),
-                trace_configs=[self._trace()],
+                response_class=_waiting_for_first_byte(self._settings.first_byte_for),
             )
         return self._session
 
-    def _trace(self) -> aiohttp.TraceConfig:
-        """Return the hook that starts the wait for the first byte when the request has been sent."""
-        trace = aiohttp.TraceConfig()
 
-        async def sent(_: object, context: SimpleNamespace, __: object) -> None:
-            waiting: asyncio.Timeout = context.trace_request_ctx
-            waiting.reschedule(asyncio.get_running_loop().time() + self._settings.first_byte_for)
+def _waiting_for_first_byte(seconds: float) -> type[aiohttp.ClientResponse]:
+    """Return the class of responses whose head must come within so many seconds of the request being sent."""
 
-        trace.on_request_headers_sent.append(sent)
-        return trace
+    class Response(aiohttp.ClientResponse):
+        async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+            async with asyncio.timeout(seconds):
+                return await super().start(connection)
+
+    return Response
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -40,10 +40,10 @@ class Health:
             CredentialRefused: the key is latched.
             CircuitOpen: the class is.
         """
-        latched_until = self._latch.peek(now).wait_until
+        latched_until = self._latch.wait_until(now)
         if latched_until is not None:
             raise CredentialRefused(self._refused_status, latched_until - now)
-        open_until = self._breakers.peek(group, now).wait_until
+        open_until = self._breakers.wait_until(group, now)
         if open_until is not None:
             raise CircuitOpen(open_until - now)
 
@@ -68,7 +68,7 @@ class Health:
 
     def admits(self, group: str, now: float) -> bool:
         """Return whether a call would be let through now."""
-        return self._breakers.peek(group, now).wait_until is None and self._latch.peek(now).wait_until is None
+        return self._breakers.wait_until(group, now) is None and self._latch.wait_until(now) is None
 
     def override(self, mode: Override, by: str) -> None:
         """Force the breakers, never the latch; `by` is the admin key's id."""

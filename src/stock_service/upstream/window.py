@@ -12,7 +12,7 @@ _BUCKETS = 10
 class RollingCounts:
     """Counts of the last `window_for` seconds, in ten buckets."""
 
-    __slots__ = ("_bucket_for", "_marked", "_newest", "_total")
+    __slots__ = ("_bucket_for", "_marked", "_newest", "_sums", "_total")
 
     def __init__(self, window_for: float) -> None:
         self._bucket_for = window_for / _BUCKETS
@@ -23,6 +23,7 @@ class RollingCounts:
         self._newest = 0
         self._total = [0] * _BUCKETS
         self._marked = [0] * _BUCKETS
+        self._sums = (0, 0)  # of the window that ends with the newest bucket: asked for at every call
 
     def add(self, now: float, total: int = 1, marked: int = 0) -> None:
         """Add to the bucket of `now`."""
@@ -30,15 +31,21 @@ class RollingCounts:
         place = self._newest % _BUCKETS
         self._total[place] += total
         self._marked[place] += marked
+        self._sums = (self._sums[0] + total, self._sums[1] + marked)
 
     def sums(self, now: float) -> tuple[int, int]:
         """Return `(total, marked)` of the window that ends at `now`; changes nothing."""
         gone = min(max(0, int(now / self._bucket_for) - self._newest), _BUCKETS)
+        if not gone:
+            return self._sums
         kept = [(self._newest - back) % _BUCKETS for back in range(_BUCKETS - gone)]
         return sum(self._total[place] for place in kept), sum(self._marked[place] for place in kept)
 
     def _turn(self, now: float) -> None:
         newest = int(now / self._bucket_for)
+        if newest <= self._newest:
+            return
         for bucket in range(max(self._newest + 1, newest - _BUCKETS + 1), newest + 1):
             self._total[bucket % _BUCKETS] = self._marked[bucket % _BUCKETS] = 0
-        self._newest = max(self._newest, newest)
+        self._newest = newest
+        self._sums = (sum(self._total), sum(self._marked))

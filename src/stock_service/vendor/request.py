@@ -128,6 +128,8 @@ def bars_request(
 def _canonical_params(
     endpoint: Endpoint, path_params: Mapping[str, str], given: list[tuple[str, str, str]]
 ) -> tuple[tuple[str, str], ...]:
+    if not given:
+        return ()
     # An empty value asks for nothing: form fields left blank, which the official clients never send.
     every = {name: spell_value(name, value, name in endpoint.sets) for name, value, _ in given}
     spelled = {name: value for name, value in every.items() if value}

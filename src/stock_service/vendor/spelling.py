@@ -37,6 +37,7 @@ _COUNT = re.compile(r"[0-9]{1,18}\Z")
 _AMOUNT = re.compile(r"(-?)([0-9]{1,30})(?:\.([0-9]{1,30}))?\Z")
 _SAFE_IN_SEGMENT = ":@,=+$!"
 _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9._~:@,-]*\Z")  # `quote` would take most of a request's time
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~:@,-][A-Za-z0-9._~:@,-]*)+\Z")  # spelt as we would, as nearly all are
 _SAFE_IN_QUERY = ":@,/"
 _SAFE_IN_VERBATIM = ":@,/%=+&$!*'();?[]"
 
@@ -46,6 +47,8 @@ def split_path(raw_path: str) -> list[str]:
 
     Raises BadRequest for anything a proxy on the way could read as another path.
     """
+    if _PLAIN_PATH.match(raw_path):
+        return raw_path[1:].split("/")
     if not raw_path.startswith("/"):
         raise BadRequest("path", "must begin with a slash")
     segments = [_decode("path", part) for part in raw_path[1:].split("/")]
@@ -79,7 +82,8 @@ def split_query(raw_query: str) -> list[tuple[str, str, str]]:
 
 def join_path(segments: list[str]) -> str:
     """Return the canonical encoding of decoded segments."""
-    return "/" + "/".join([_encode(segment, _SAFE_IN_SEGMENT) for segment in segments])
+    plain = "/" + "/".join(segments)
+    return plain if _PLAIN_PATH.match(plain) else "/" + "/".join([_encode(part, _SAFE_IN_SEGMENT) for part in segments])
 
 
 def join_query(pairs: tuple[tuple[str, str], ...]) -> str:

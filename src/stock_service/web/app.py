@@ -152,7 +152,7 @@ class App:
         self._observer.notify(
             RequestFinished(
                 method=exchange.method if exchange.method in _READ_METHODS else "OTHER",
-                route=OPS_ROUTES.get(exchange.path) or self._route_of(part, exchange.path),
+                route=exchange.route or OPS_ROUTES.get(exchange.path) or self._route_of(part, exchange.path),
                 status=response.status,
                 seconds=self._clock.monotonic() - exchange.started_at,
                 cache=response.cache,

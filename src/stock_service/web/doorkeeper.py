@@ -21,8 +21,8 @@ class Doorkeeper:
             NotAllowed: no, or no valid, key where one is needed.
             ClientLimited: the client's own limit is used up.
         """
-        credential = credential_of(exchange.headers, exchange.query)
-        client = self._gate.identify(credential, self._clock.wall())
+        exchange.credential = credential_of(exchange.headers, exchange.query)
+        client = self._gate.identify(exchange.credential, self._clock.wall())
         exchange.asker = client  # before it is charged: a refusal is this client's too
         self._gate.charge(client, self._clock.monotonic())
         return client

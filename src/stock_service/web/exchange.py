@@ -51,6 +51,8 @@ class Exchange:
     request_id: str
     receive: Receive
     asker: Asker | None = None  # set by the doorkeeper as soon as it knows
+    credential: str | None = field(default=None, repr=False)  # likewise
+    route: str = ""  # its closed name for metrics and logs; set by a handler that has found it out
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of the header `name` (lower case)."""

@@ -53,6 +53,7 @@ class Gateway:
         """
         asker = self._doorkeeper.admit(exchange)
         request = parse_question(exchange)
+        exchange.route = request.endpoint.group.value
         wishes = read_wishes(exchange, asker)
         answer = await self._reads.read(request, asker, deadline=exchange.deadline, wishes=wishes)
         response = await self._respond(exchange, answer)
@@ -61,9 +62,11 @@ class Gateway:
 
     async def _respond(self, exchange: Exchange, answer: Answer) -> Response:
         entry = answer.entry
-        origin = client_origin(
-            exchange.headers, exchange.scheme, exchange.local, exchange.peer, self._public_url, self._trusted
-        )
+        origin = b""
+        if entry.links:
+            origin = client_origin(
+                exchange.headers, exchange.scheme, exchange.local, exchange.peer, self._public_url, self._trusted
+            )
         variant = await ready_variant(entry, origin, accepts_gzip(exchange.header(b"accept-encoding") or b""))
         now = self._clock.monotonic()
         status = cache_status(answer, now)

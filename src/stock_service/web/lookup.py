@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from stock_service.access.gate import credential_of
-from stock_service.base.errors import BadRequest
 from stock_service.cache.entry import Entry, Pointer
 from stock_service.vendor.request import VendorRequest
 from stock_service.web.exchange import Exchange
@@ -73,13 +72,9 @@ class Lookup:
 
         Learns less, or nothing, from whatever is out of the ordinary; that costs speed only.
         """
-        try:
-            in_query = credential_of((), exchange.query)
-            credential = credential_of(exchange.headers, exchange.query)
-        except BadRequest:
-            return
-        self._trust(credential, client, exchange.started_at)
+        self._trust(exchange.credential, client, exchange.started_at)
         if entry.kept and request.accept == "json" and exchange.method in ("GET", "HEAD"):
+            in_query = credential_of((), exchange.query) if exchange.query else None
             self._point(_line(exchange), entry, in_query, exchange.method)
 
     def distrust_all(self) -> None:
