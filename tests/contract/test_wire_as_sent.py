@@ -110,6 +110,17 @@ async def test_a_table_arrives_as_it_was_sent(raw: Raw) -> None:
     assert raw.vendor.requests == 1
 
 
+async def test_the_asker_s_own_user_is_named_to_the_vendor_and_nothing_else_is(raw: Raw) -> None:
+    """The headers both generations of clients send for applications; others of a client stay here."""
+    for house in ("Massive", "Polygon"):
+        own = {f"X-{house}-Edge-ID": "user-7", f"x-{house.lower()}-edge-ip-address": "192.0.2.7"}
+        await raw.get(f"/v3/reference/tickers/{house}", **own, Cookie="a=b", **{"X-Else": "c", "User-Agent": "me"})
+        sent = raw.vendor.heads[-1].decode().split("\r\n")
+        assert f"X-{house}-Edge-ID: user-7" in sent
+        assert f"X-{house}-Edge-IP-Address: 192.0.2.7" in sent
+        assert not [line for line in sent if line.startswith(("Cookie", "X-Else")) or line == "User-Agent: me"]
+
+
 async def test_a_refusal_of_the_vendor_arrives_as_it_was_sent(raw: Raw) -> None:
     for _ in range(2):
         got = await raw.get("/v1/open-close/AAPL/2024-01-06")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stock_service.base.events import Event
@@ -67,7 +67,9 @@ class Vendor:
         self.calls: list[Call] = []
         self.now_answer: Callable[[VendorRequest], bytes | Exception] | None = None
 
-    async def fetch(self, request: VendorRequest, *, deadline: float, priority: Priority) -> Reply:
+    async def fetch(
+        self, request: VendorRequest, *, deadline: float, priority: Priority, edge: Mapping[str, str]
+    ) -> Reply:
         call = Call(request, priority, deadline, self._clock.monotonic())
         self.calls.append(call)
         if self.now_answer is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -95,7 +95,9 @@ class TableVendor:
         self.asked: list[str] = []
         self.held: list[asyncio.Future[None]] = []
 
-    async def fetch(self, request: VendorRequest, *, deadline: float, priority: Priority) -> Reply:
+    async def fetch(
+        self, request: VendorRequest, *, deadline: float, priority: Priority, edge: Mapping[str, str]
+    ) -> Reply:
         began = self._clock.monotonic()
         self.asked.append(request.target)
         path = request.target.partition("?")[0]

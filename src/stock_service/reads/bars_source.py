@@ -113,7 +113,9 @@ class BarsSource:
                 if seat.recalled is not None:
                     return await self._merge(question, span, seat.recalled.reply, seat.recalled.kept_at)
                 errand.spend()
-                reply = await self._upstream.fetch(request, deadline=errand.deadline, priority=errand.priority)
+                reply = await self._upstream.fetch(
+                    request, deadline=errand.deadline, priority=errand.priority, edge=errand.edge
+                )
                 if reply.status != 200:
                     return Filled(span, reply)
                 filled = await self._merge(question, span, reply, self._clock.monotonic())

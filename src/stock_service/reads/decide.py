@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from stock_service.base.errors import (
     BadRequest,
@@ -27,10 +28,15 @@ HARD_PATIENCE = 0.6  # share of the asker's time a fetch may use while a stale a
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the asker said. `force`: a vendor call now (right `no-cache`). `only_cached`: never a vendor call."""
+    """What the asker said.
+
+    `force`: a vendor call now (right `no-cache`). `only_cached`: never a vendor call. `edge`: headers that name the
+    asker's own user to the vendor, sent with the call this question causes.
+    """
 
     force: bool = False
     only_cached: bool = False
+    edge: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 ANY_WAY = Wishes()

@@ -140,7 +140,7 @@ class ReadPath:
             case Refuse(error):
                 raise error
             case Fetch(until, fallback):
-                return await self._fetch(request, meter, until, fallback, force=wishes.force)
+                return await self._fetch(request, meter, until, fallback, wishes)
         assert_never(step)
 
     def refresh(self, request: VendorRequest, meter: Meter) -> None:
@@ -170,11 +170,11 @@ class ReadPath:
         return Answer(entry, Via.STALE, reason)
 
     async def _fetch(
-        self, request: VendorRequest, meter: Meter, until: float, fallback: Entry | None, *, force: bool
+        self, request: VendorRequest, meter: Meter, until: float, fallback: Entry | None, wishes: Wishes
     ) -> Answer:
         try:
             flown = await self._flights.join(
-                request.key, lambda: self._run(request, Priority.INTERACTIVE, meter, force=force), until
+                request.key, lambda: self._run(request, Priority.INTERACTIVE, meter, wishes), until
             )
         except ServiceError as error:
             self._observer.notify(CacheMissed(request.endpoint.group, meter.id))
@@ -191,7 +191,7 @@ class ReadPath:
             self._observer.notify(FetchJoined(request.endpoint.group))
         return Answer(landed.entry, Via.COLLAPSED if flown.joined else Via.MISS)
 
-    async def _run(self, request: VendorRequest, priority: Priority, meter: Meter, *, force: bool = False) -> Landed:
+    async def _run(self, request: VendorRequest, priority: Priority, meter: Meter, wishes: Wishes = ANY_WAY) -> Landed:
         """Fetch an answer and keep it. Runs as the flight's own task."""
 
         def spend() -> None:
@@ -199,7 +199,7 @@ class ReadPath:
 
         deadline = self._clock.monotonic() + self._settings.request_for
         try:
-            brought = await self._source.fetch(Errand(request, deadline, priority, force, spend))
+            brought = await self._source.fetch(Errand(request, deadline, priority, wishes.force, spend, wishes.edge))
         except ServiceError as error:
             self._note_failure(request, error)
             raise

@@ -6,7 +6,7 @@ business. Runs as the flight's own task.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +23,9 @@ from stock_service.vendor.request import VendorRequest
 class Upstream(Protocol):
     """Whoever asks the vendor."""
 
-    async def fetch(self, request: VendorRequest, *, deadline: float, priority: Priority) -> Reply:
+    async def fetch(
+        self, request: VendorRequest, *, deadline: float, priority: Priority, edge: Mapping[str, str]
+    ) -> Reply:
         """Return the vendor's answer or raise one of the family."""
         ...
 
@@ -40,7 +42,8 @@ class LifetimePolicy(Protocol):
 class Errand:
     """One fetch: what for, until when (monotonic), and how.
 
-    `force`: what is kept does not count. `spend` is called once for each vendor call, before it is made.
+    `force`: what is kept does not count. `spend` is called once for each vendor call, before it is made. `edge` are
+    headers to send with it.
     """
 
     request: VendorRequest
@@ -48,6 +51,7 @@ class Errand:
     priority: Priority
     force: bool
     spend: Callable[[], None]
+    edge: Mapping[str, str]
 
     @property
     def background(self) -> bool:
@@ -94,7 +98,9 @@ class VendorSource:
                 return Brought(seat.recalled.reply, seat.recalled.lifetime, asked=False)
             errand.spend()
             try:
-                reply = await self._upstream.fetch(errand.request, deadline=errand.deadline, priority=errand.priority)
+                reply = await self._upstream.fetch(
+                    errand.request, deadline=errand.deadline, priority=errand.priority, edge=errand.edge
+                )
             except ServiceError as error:
                 if seat.fallback is None or not may_fall_back(error):
                     raise

@@ -108,7 +108,7 @@ class Upstream:
             request: the question.
             deadline: monotonic instant by which this must be over.
             priority: who asks; background work never waits.
-            edge: Launchpad headers to pass on; others are dropped.
+            edge: headers naming the asker's own user, to pass on; others are dropped (`vendor/edge.py`).
 
         Raises:
             QuotaSpent: no slot soon enough, or the vendor said 429; with the true time to the next slot.

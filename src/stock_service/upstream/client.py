@@ -21,9 +21,9 @@ from stock_service.base.clock import Clock
 from stock_service.upstream.body import BodyCollector, BodyLimits
 from stock_service.upstream.outcome import ExchangeFailed, Fault
 from stock_service.upstream.vendor_limits import parse_retry_after, parse_spent_for
+from stock_service.vendor.edge import EDGE_HEADERS
 
 # Launchpad's headers name the end user of a call; the vendor asks its partners to pass them on (facts 1.6).
-EDGE_HEADERS = frozenset({"X-Massive-Edge-ID", "X-Massive-Edge-IP-Address", "X-Massive-Edge-User-Agent"})
 
 _TARGET = re.compile(r"/[!-~]*\Z")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")

@@ -13,6 +13,7 @@ from stock_service.base.errors import BadRequest
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry, Variant
 from stock_service.reads.decide import Wishes
 from stock_service.reads.read_path import Answer, ReadPath
+from stock_service.vendor.edge import edge_headers
 from stock_service.vendor.request import VendorRequest, parse_request
 from stock_service.web.cache_status import cache_status
 from stock_service.web.conditional import accepts_gzip, matches_etag
@@ -93,12 +94,16 @@ def parse_question(exchange: Exchange) -> VendorRequest:
 
 
 def read_wishes(exchange: Exchange, asker: Asker) -> Wishes:
-    """Return what the asker's `Cache-Control` may demand.
+    """Return what the asker's `Cache-Control` may demand, and for whom it asks.
 
     `no-cache` needs the right of that name: otherwise any client could spend the vendor's quota.
     """
     directives = {part.strip().lower() for part in (exchange.header(b"cache-control") or b"").split(b",")}
-    return Wishes(force=b"no-cache" in directives and asker.no_cache, only_cached=b"only-if-cached" in directives)
+    return Wishes(
+        force=b"no-cache" in directives and asker.no_cache,
+        only_cached=b"only-if-cached" in directives,
+        edge=edge_headers(exchange.headers),
+    )
 
 
 async def ready_variant(entry: Entry, origin: bytes, packed: bool) -> Variant:
