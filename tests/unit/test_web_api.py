@@ -131,7 +131,7 @@ async def test_bars_are_whole_over_all_pages(front: Front) -> None:
         "close": 1.0,
         "volume": 10.5,
         "vwap": None,
-        "trades": 3.0,
+        "trades": 3,
     }
 
 
@@ -141,7 +141,7 @@ async def test_csv_has_a_header_and_empty_cells(front: Front) -> None:
     rows = list(csv.DictReader(io.StringIO(got.body.decode())))
     assert got.headers["content-type"] == "text/csv; charset=utf-8"
     assert len(rows) == 4
-    assert rows[3]["close"] == "4.0"
+    assert (rows[3]["close"], rows[3]["trades"]) == ("4.0", "3")
     assert rows[3]["vwap"] == ""
     assert rows[0]["time"] == "2024-01-02T05:00:00Z"
 
@@ -160,6 +160,7 @@ async def test_columnar_formats_hold_the_same(front: Front, form: str) -> None:
     assert table.column("close").to_pylist() == [1.0, 2.0, 3.0, 4.0]
     assert table.schema.field("time").type == pa.timestamp("ms", "UTC")
     assert table.column("vwap").null_count == 4
+    assert table.column("trades").to_pylist() == [3, 3, 3, 3]
 
 
 async def test_foreign_next_page_is_not_followed(front: Front) -> None:
@@ -263,7 +264,7 @@ async def test_answer_that_would_not_fit_is_refused(front: Front, monkeypatch: p
     monkeypatch.setattr("stock_service.web.api.BARS_MAX", 3)
     answer_with(front, two_pages)
     got = await front.browser.get(QUESTION)
-    assert (got.status, got.json()["field"]) == (400, "from")
+    assert (got.status, got.json()["field"]) == (400, "to")
 
 
 async def test_nobody_is_asked_for_a_client_who_left(front: Front) -> None:

@@ -38,8 +38,7 @@ async def _run(port: int, settings: SimulatorSettings) -> None:
         loaded = _load(port, settings, simulator.url)
 
         def announce(address: str, plan: str) -> None:
-            click.echo(first_screen(loaded.settings, address, plan), err=True)
-            click.echo(f"The vendor is simulated, at {simulator.url}; its prices are made up.", err=True)
+            click.echo(first_screen(loaded.settings, address, plan, simulated=True), err=True)
 
         await run_gateway(loaded, announce)
     finally:
@@ -56,5 +55,6 @@ def _load(port: int, settings: SimulatorSettings, vendor_url: str) -> Loaded:
             "upstream.api_key": _KEY,
             "quota.calls": settings.calls,
             "quota.per": f"{round((settings.per + slack) * 1000)}ms",
+            "server.drain_wait": "0",  # nobody balances load before a demo: Ctrl-C ends it at once
         },
     )

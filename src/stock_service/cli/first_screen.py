@@ -6,32 +6,45 @@ Goes to standard error: standard output belongs to the log, one JSON line per ev
 from __future__ import annotations
 
 from stock_service import __version__
-from stock_service.config.sections import Settings
+from stock_service.config.sections import Settings, UpstreamOptions
 
 _MIB = 1024 * 1024
 
 
-def first_screen(settings: Settings, address: str, plan: str) -> str:
-    """Return the screen; no secret is on it."""
+def first_screen(settings: Settings, address: str, plan: str, *, simulated: bool = False) -> str:
+    """Return the screen; no secret is on it.
+
+    Args:
+        address: where the service listens, `http://host:port`.
+        plan: the vendor's call budget in words.
+        simulated: the vendor is the demo's own.
+    """
     facts = (
         ("address", f"{address}   (docs {address}/docs, state {address}/status, metrics {address}/metrics)"),
-        *_vendor(settings, plan),
+        *_vendor(settings, plan, simulated=simulated),
         ("clients", _clients(settings)),
         ("cache", f"{settings.cache.max_bytes / _MIB:g} MiB in memory"),
     )
-    lines = [f"Stock Service {__version__}", *(f"  {name:<8} {text}" for name, text in facts), "Try:"]
+    lines = [f"Stock Service {__version__}", *(f"  {name:<8} {text}" for name, text in facts)]
+    lines.append("Try in another terminal (Ctrl-C here ends the service):")
     return "\n".join([*lines, *(f"  {line}" for line in _examples(settings, address))]) + "\n"
 
 
-def _vendor(settings: Settings, plan: str) -> tuple[tuple[str, str], ...]:
+def _vendor(settings: Settings, plan: str, *, simulated: bool) -> tuple[tuple[str, str], ...]:
     upstream = settings.upstream
     if upstream.replay_dir:
         return (("vendor", f"none: the answers recorded in {upstream.replay_dir}, as things stood when they ended"),)
     facts = (
-        ("vendor", f"{upstream.url}, {'with a key' if upstream.api_key else 'WITHOUT a key'}"),
+        ("vendor", f"simulated, at {upstream.url}; its prices are made up" if simulated else _real(upstream)),
         ("budget", f"{plan}; a question waits up to {settings.quota.max_wait:g} s for its turn"),
     )
     return (*facts, ("records", f"into {upstream.record_dir}")) if upstream.record_dir else facts
+
+
+def _real(upstream: UpstreamOptions) -> str:
+    if upstream.api_key:
+        return f"{upstream.url}, with a key"
+    return f"{upstream.url}, WITHOUT a key: it will refuse every call; set STOCKS_UPSTREAM__API_KEY"
 
 
 def _clients(settings: Settings) -> str:
@@ -49,5 +62,5 @@ def _examples(settings: Settings, address: str) -> list[str]:
         f"curl -s{header} '{address}/api/stocks/AAPL'",
         f"curl -s{header} '{address}/v2/aggs/ticker/AAPL/prev'",
         f'python -c "from massive import RESTClient; '
-        f"print(RESTClient('{key}', base='{address}').get_previous_close_agg('AAPL'))\"",
+        f"print(RESTClient('{key}', base='{address}').get_previous_close_agg('AAPL'))\"   # pip install massive",
     ]

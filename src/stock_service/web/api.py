@@ -131,7 +131,7 @@ class Api:
             count += len(bars)
             if count > BARS_MAX:
                 hint = "ask for a shorter span or longer bars, or page through the vendor's own path"
-                raise BadRequest("from", f"to `to` are more than {BARS_MAX} bars", hint)
+                raise BadRequest("to", f"is more than {BARS_MAX} bars after from", hint)
             if left.is_set():
                 raise Overloaded("requests")  # nobody reads it: more vendor calls would be wasted
             await asyncio.to_thread(writer.add, bars)

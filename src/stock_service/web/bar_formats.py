@@ -35,7 +35,7 @@ class BarRow(msgspec.Struct, gc=False):
     close: float
     volume: float
     vwap: float | None
-    trades: float | None
+    trades: int | None
 
 
 class _Line(BarRow, gc=False, array_like=True):
@@ -74,6 +74,10 @@ class _Times:
         return date_part + time_part
 
 
+def _whole(trades: float | None) -> int | None:
+    return None if trades is None else round(trades)
+
+
 class BarWriter(Protocol):
     """Takes bars page by page and gives the whole answer; CPU-bound, to be called in a thread when pages are large."""
 
@@ -108,7 +112,7 @@ class _JsonWriter:
 
     def add(self, bars: Sequence[Bar]) -> None:
         iso = self._times.iso
-        rows = [BarRow(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, b.n) for b in bars]
+        rows = [BarRow(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, _whole(b.n)) for b in bars]
         if rows:
             self._pieces.append(msgspec.json.encode(rows)[1:-1])
 
@@ -124,9 +128,10 @@ class _CsvWriter:
 
     def add(self, bars: Sequence[Bar]) -> None:
         iso = self._times.iso
-        lines = msgspec.json.encode([_Line(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, b.n) for b in bars])[2:-2]
+        rows = [_Line(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, _whole(b.n)) for b in bars]
+        lines = msgspec.json.encode(rows)[2:-2]
         if lines:
-            # The encoder writes numbers as the vendor means them; only its brackets, quotes and nulls are not CSV.
+            # Only the encoder's brackets, quotes and nulls are not CSV.
             self._pieces.append(lines.replace(b"],[", b"\n").replace(b'"', b"").replace(b"null", b"") + b"\n")
 
     def finish(self, head: BarsAnswer) -> bytes:
@@ -147,8 +152,8 @@ class _ColumnWriter:
                 "install stock-service[arrow] there, or ask for csv",
             ) from None
         self._pa, self._pq, self._form = pa, pq, form
-        numbers = [(name, pa.float64()) for name in _COLUMNS[1:]]
-        self._schema = pa.schema([("time", pa.timestamp("ms", "UTC")), *numbers])
+        numbers = [(name, pa.float64()) for name in _COLUMNS[1:-1]]
+        self._schema = pa.schema([("time", pa.timestamp("ms", "UTC")), *numbers, ("trades", pa.int64())])
         self._batches: list[Any] = []
 
     def add(self, bars: Sequence[Bar]) -> None:
@@ -160,7 +165,7 @@ class _ColumnWriter:
             [b.c for b in bars],
             [b.v for b in bars],
             [b.vw for b in bars],
-            [b.n for b in bars],
+            [_whole(b.n) for b in bars],
         ]
         arrays = [self._pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
         self._batches.append(self._pa.record_batch(arrays, schema=self._schema))
