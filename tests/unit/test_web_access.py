@@ -61,6 +61,12 @@ async def test_key_in_header_or_query(front: Front, keys: Keys) -> None:
     assert (await front.browser.get(f"{PREV}?apiKey={keys.user}", bearer(keys.user))).status == 200
 
 
+@pytest.mark.parametrize("name", ["apiKey", "apikey", "APIKEY", "api%4Bey"])
+async def test_the_parameter_of_the_key_has_any_spelling_everywhere(front: Front, keys: Keys, name: str) -> None:
+    for path in (PREV, "/api/market"):
+        assert (await front.browser.get(f"{path}?{name}={keys.user}")).status == 200
+
+
 @pytest.mark.parametrize("kind", ["missing", "unknown", "expired", "revoked"])
 @pytest.mark.parametrize("path", [PREV, "/api/stocks/AAPL", "/api/market", "/admin/circuit-breaker"])
 async def test_refusals_are_401_and_ask_nobody(front: Front, keys: Keys, kind: str, path: str) -> None:

@@ -37,7 +37,7 @@ WHOLE_FOR = 120.0  # seconds a bars question may take: its pages may have to wai
 BARS_MAX = 500_000  # of one answer: two and a half years of minutes, late hours included
 _WHOLE_AT_ONCE = 2
 _PAGE_LIMIT = 50_000
-_CREDENTIAL = "apiKey"
+_CREDENTIAL = "apikey"  # in any case, as at the gate
 _JSON = b"application/json"
 
 Parameters = Mapping[str, str]
@@ -160,7 +160,7 @@ def read_parameters(operation: Operation, query: bytes) -> dict[str, str]:
     given: dict[str, str] = {}
     known = {parameter.name: parameter for parameter in operation.parameters}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        if name == _CREDENTIAL:
+        if name.lower() == _CREDENTIAL:
             continue
         if name not in known:
             allowed = ", ".join(known) or "none"
