@@ -8,14 +8,16 @@ survive every change of the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from stock_service.access.keys import KeyRecord, KeySet, Right
-from stock_service.access.quota import Headers, Limit, quota_of
+from stock_service.access.quota import Allowance, Headers, Limit, own_allowance
 from stock_service.access.usage import ClientUsage
 from stock_service.base.errors import BadRequest, ClientLimited, NotAllowed
+
+Allowances = Callable[[str, Limit | None], Allowance]  # by client id
 
 ANONYMOUS_ID = "anonymous"
 _HEADER = b"authorization"
@@ -37,8 +39,10 @@ class Client:
     """One asker: rights, allowance and meters. Both HTTP paths count in it directly."""
 
     __slots__ = (
+        "_allowances",
         "_limit",
         "admin",
+        "borrow",
         "expires_at",
         "id",
         "limit_headers",
@@ -51,13 +55,16 @@ class Client:
         "vendor_calls",
     )
 
-    take: Callable[[float], bool]  # the allowance's own methods, bound once: a hit pays for one call
+    # The allowance's own methods, bound once: a hit pays for one call.
+    borrow: Callable[[], Awaitable[bool]] | None
+    take: Callable[[float], bool]
     retry_after: Callable[[float], float]
     limit_headers: Callable[[float], Headers]
     limit_lines: Callable[[float], bytes]
 
-    def __init__(self, client_id: str, limit: Limit | None = None) -> None:
+    def __init__(self, client_id: str, limit: Limit | None = None, allowances: Allowances = own_allowance) -> None:
         self.id = client_id
+        self._allowances = allowances
         self.admin = False
         self.no_cache = False
         self.expires_at: float | None = None
@@ -76,8 +83,9 @@ class Client:
             self._take_from(limit)
 
     def _take_from(self, limit: Limit | None) -> None:
-        quota = quota_of(limit)
+        quota = self._allowances(self.id, limit)
         self._limit = limit
+        self.borrow = quota.borrow
         self.take = quota.take
         self.retry_after = quota.retry_after
         self.limit_headers = quota.limit_headers
@@ -91,14 +99,16 @@ class Gate:
         keys: the keys in force; with them everybody needs one, whatever `anonymous` says.
         anonymous: without keys, accept any credential or none as the client `anonymous`: the vendor's clients
             insist on sending one.
+        allowances: where the requests come from that a client may make.
     """
 
-    __slots__ = ("_anonymous", "_clients", "_keys", "_refreshed_wall", "generation")
+    __slots__ = ("_allowances", "_anonymous", "_clients", "_keys", "_refreshed_wall", "generation")
 
-    def __init__(self, keys: Keys | None, anonymous: bool) -> None:
+    def __init__(self, keys: Keys | None, anonymous: bool, allowances: Allowances = own_allowance) -> None:
         if keys is None and not anonymous:
             raise ValueError("a gate needs keys, or must be told to admit anybody")
         self._keys = keys
+        self._allowances = allowances
         self._anonymous = Client(ANONYMOUS_ID) if keys is None else None
         self._clients: dict[str, Client] = {}
         self._refreshed_wall: float | None = None
@@ -137,9 +147,9 @@ class Gate:
             raise NotAllowed("expired")
         return self._clients[record.id]
 
-    def charge(self, client: Client, now: float) -> None:
-        """Count one request of `client`; ClientLimited when its limit is used up."""
-        if not client.take(now):
+    def charge(self, client: Client, now: float, *, paid: bool = False) -> None:
+        """Count one request of `client`, which is `paid` when it was borrowed; ClientLimited when none is left."""
+        if not (paid or client.take(now)):
             client.limited += 1
             raise ClientLimited(client.retry_after(now))
         client.requests += 1
@@ -159,7 +169,10 @@ class Gate:
         if self._keys is None:
             return
         for record in self._keys.keys.records:
-            self._clients.setdefault(record.id, Client(record.id)).follow(record)
+            client = self._clients.get(record.id)
+            if client is None:
+                client = self._clients[record.id] = Client(record.id, None, self._allowances)
+            client.follow(record)
 
     def _expired_since(self, before: float | None, wall: float) -> bool:
         """Return whether a key changed between valid and expired, the clock having moved either way."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar, Protocol
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -19,7 +21,7 @@ _LIMIT = re.compile(r"(\d{1,9})/(\d{0,5})([smhd])", re.ASCII)
 _RATE_MAX = 100_000.0  # requests a second; above it one unit of time drowns in the rounding of the clock
 _BURST_MAX = 1_000_000
 _READY_MAX = 1_000  # bursts up to this have their lines rendered beforehand
-_SLACK = 0.001  # of one request: what rounding of large clock values may cost, far below what could be noticed
+SLACK = 0.001  # of one request: what rounding of large clock values may cost, far below what could be noticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,39 @@ def parse_limit(text: str, burst: int | None = None) -> Limit:
     return Limit(count / seconds, count if burst is None else burst)
 
 
+class Allowance(Protocol):
+    """What one client may still ask: all of it here (`Quota`, `Unlimited`), or lent by others (`lender.py`)."""
+
+    @property
+    def borrow(self) -> Callable[[], Awaitable[bool]] | None:
+        """Ask whoever lends, if nothing is here; True: one request is taken. None where nobody lends."""
+        ...
+
+    @property
+    def take(self) -> Callable[[float], bool]:
+        """Take one request at `now`; False, and nothing taken, when none is left."""
+        ...
+
+    @property
+    def retry_after(self) -> Callable[[float], float]:
+        """Return seconds from `now` until one request may be free; 0 when one is."""
+        ...
+
+    @property
+    def limit_headers(self) -> Callable[[float], Headers]:
+        """Return the `RateLimit` fields at `now` (IETF httpapi draft)."""
+        ...
+
+    @property
+    def limit_lines(self) -> Callable[[float], bytes]:
+        """Return the same as finished head lines."""
+        ...
+
+
 class Quota:
-    """One client's allowance."""
+    """One client's allowance, all of it here."""
+
+    borrow: ClassVar[None] = None
 
     __slots__ = ("_burst", "_policy", "_rate", "_ready", "_spare_for", "_step_for", "_taken_until")
 
@@ -59,10 +92,10 @@ class Quota:
         self._rate = limit.rate
         self._burst = limit.burst
         self._step_for = 1.0 / limit.rate
-        self._spare_for = (limit.burst - 1 + _SLACK) / limit.rate
+        self._spare_for = (limit.burst - 1 + SLACK) / limit.rate
         self._taken_until = -math.inf
-        self._policy = _policy_of(limit)
-        self._ready = _ready_lines(limit) if limit.rate >= 1.0 and limit.burst <= _READY_MAX else ()
+        self._policy = policy_of(limit)
+        self._ready = ready_lines(limit)
 
     def take(self, now: float) -> bool:
         """Take one request; False, and nothing taken, when none is left."""
@@ -91,39 +124,45 @@ class Quota:
         """Return the same fields as finished head lines, for the path below the framework."""
         if self._ready:
             busy_for = self._taken_until - now
-            left = int(self._burst + _SLACK - busy_for * self._rate) if busy_for > 0.0 else self._burst
+            left = int(self._burst + SLACK - busy_for * self._rate) if busy_for > 0.0 else self._burst
             return self._ready[left if left > 0 else 0]
-        return _lines_of(self._policy, *self._state(now))
+        return lines_of(self._policy, *self._state(now))
 
     def _state(self, now: float) -> tuple[int, int]:
         busy_for = self._taken_until - now
         if busy_for <= 0.0:
             return self._burst, 1
         # Below zero for an asker whose `now` is a little older than the last taker's.
-        left = max(0.0, self._burst + _SLACK - busy_for * self._rate)
+        left = max(0.0, self._burst + SLACK - busy_for * self._rate)
         if self._step_for <= 1.0:
             return int(left), 1
         # To the instant the next whole request becomes free, never earlier than `retry_after` rounded up.
         return int(left), max(1, math.ceil((math.floor(left) + 1 - left) * self._step_for))
 
 
-def _policy_of(limit: Limit) -> bytes:
-    return b'"client";q=%d;w=%d' % (limit.burst, max(1, math.ceil(limit.burst / limit.rate - _SLACK)))
+def policy_of(limit: Limit) -> bytes:
+    """Return the value of `RateLimit-Policy`."""
+    return b'"client";q=%d;w=%d' % (limit.burst, max(1, math.ceil(limit.burst / limit.rate - SLACK)))
 
 
-def _lines_of(policy: bytes, left: int, more_after: int) -> bytes:
+def lines_of(policy: bytes, left: int, more_after: int) -> bytes:
+    """Return both fields as finished head lines."""
     return b'ratelimit-policy: %b\r\nratelimit: "client";r=%d;t=%d\r\n' % (policy, left, more_after)
 
 
 @lru_cache(maxsize=64)
-def _ready_lines(limit: Limit) -> tuple[bytes, ...]:
-    """Return the lines for every count that can be left, where the next request is never over a second away."""
-    policy = _policy_of(limit)
-    return tuple(_lines_of(policy, left, 1) for left in range(limit.burst + 1))
+def ready_lines(limit: Limit) -> tuple[bytes, ...]:
+    """Return the lines for every count that can be left; none where that depends on more than the count."""
+    if limit.rate < 1.0 or limit.burst > _READY_MAX:
+        return ()
+    policy = policy_of(limit)
+    return tuple(lines_of(policy, left, 1) for left in range(limit.burst + 1))
 
 
 class Unlimited:
     """The allowance of a client without a limit; shows no fields."""
+
+    borrow: ClassVar[None] = None
 
     __slots__ = ()
 
@@ -147,6 +186,6 @@ class Unlimited:
 UNLIMITED = Unlimited()
 
 
-def quota_of(limit: Limit | None) -> Quota | Unlimited:
-    """Return a full allowance for `limit`; None is no limit."""
+def own_allowance(_client_id: str, limit: Limit | None) -> Allowance:
+    """Return a full allowance for `limit`, all of it here; None is no limit."""
     return UNLIMITED if limit is None else Quota(limit)

@@ -150,7 +150,8 @@ class SharedOptions:
     max_pods: int = option(
         20,
         kinds.whole(1, 1_000),
-        "Instances there may be at once. Without the store each takes this share of the vendor's budget.",
+        "Instances there may be at once. Without the store each takes this share of the vendor's budget and of the "
+        "clients' limits.",
     )
     scope: str = option(
         "stocks",

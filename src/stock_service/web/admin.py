@@ -50,7 +50,7 @@ class Admin:
             BadRequest: the order is malformed.
             NotFound: there is no such route.
         """
-        admin = self._doorkeeper.admit_admin(exchange)
+        admin = await self._doorkeeper.admit_admin(exchange)
         if exchange.path != "/admin/circuit-breaker":
             raise NotFound("route", exchange.path)
         if exchange.method == "POST":

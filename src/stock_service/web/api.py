@@ -69,7 +69,7 @@ class Api:
         Raises:
             ServiceError: the asker may not, the question is malformed, or nobody could answer it.
         """
-        asker = self._doorkeeper.admit(exchange)
+        asker = await self._doorkeeper.admit(exchange)
         found = match_operation(exchange.path)
         if found is None:
             raise NotFound("route", exchange.path)

@@ -14,8 +14,8 @@ class Doorkeeper:
         self._gate = gate
         self._clock = clock
 
-    def admit(self, exchange: Exchange) -> Client:
-        """Return the client of `exchange`, charged with one request.
+    async def admit(self, exchange: Exchange) -> Client:
+        """Return the client of `exchange`, charged with one request; one that others have to lend is waited for.
 
         Raises:
             NotAllowed: no, or no valid, key where one is needed.
@@ -24,15 +24,17 @@ class Doorkeeper:
         exchange.credential = credential_of(exchange.headers, exchange.query)
         client = self._gate.identify(exchange.credential, self._clock.wall())
         exchange.asker = client  # before it is charged: a refusal is this client's too
-        self._gate.charge(client, self._clock.monotonic())
+        borrow = client.borrow
+        paid = borrow is not None and await borrow()
+        self._gate.charge(client, self._clock.monotonic(), paid=paid)
         return client
 
-    def admit_admin(self, exchange: Exchange) -> Client:
+    async def admit_admin(self, exchange: Exchange) -> Client:
         """Return the client of `exchange` if it holds an admin key.
 
         Raises:
             NotAllowed: it does not (`admin-only`), or `admit` refused it.
         """
-        client = self.admit(exchange)
+        client = await self.admit(exchange)
         require_admin(client)
         return client

@@ -52,7 +52,7 @@ class Gateway:
         Raises:
             ServiceError: the asker may not, the question is malformed, or nobody could answer it.
         """
-        asker = self._doorkeeper.admit(exchange)
+        asker = await self._doorkeeper.admit(exchange)
         request = parse_question(exchange)
         exchange.route = request.endpoint.group.value
         wishes = read_wishes(exchange, asker)

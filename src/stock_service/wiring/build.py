@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stock_service import __version__
 from stock_service.access.gate import Gate
 from stock_service.access.key_file import KeyFile
+from stock_service.access.quota import own_allowance
 from stock_service.base.clock import Clock
 from stock_service.base.events import BreakerOverridden, Broadcast, Observer
 from stock_service.cache.flight import Flights
@@ -189,7 +190,9 @@ class _Builder:
 
     def _make_gate(self) -> Gate:
         path = self._settings.access.keys_file
-        return Gate(KeyFile(Path(path), self._observer) if path else None, anonymous=not path)
+        keys = KeyFile(Path(path), self._observer) if path else None
+        allowances = own_allowance if self._shared is None else self._shared.lender.allowance_of
+        return Gate(keys, anonymous=not path, allowances=allowances)
 
     def _make_app(self, prefix: str) -> App:
         server = self._settings.server

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from stock_service.access.lender import Lender
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
 from stock_service.cache.shared import SharedCache, SharedSettings
@@ -32,6 +33,7 @@ class Shared:
     store: SharedStore
     cache: SharedCache
     slots: SharedSlots
+    lender: Lender
     fleet: Together
     clock: Clock
     observer: Observer
@@ -49,11 +51,17 @@ class Shared:
                 await self.clock.sleep(_AGAIN_AFTER)
 
     def snapshot(self) -> dict[str, str]:
-        """Return what `/status` shows: whether the store is used, and who plans the vendor's calls."""
-        return {"store": "up" if self.store.up else "away", "budget": self.slots.mode.value}
+        """Return what `/status` shows: whether the store is used, who plans the vendor's calls and lends to clients."""
+        up = self.store.up
+        return {
+            "store": "up" if up else "away",
+            "budget": self.slots.mode.value,
+            "limits": "shared" if up else "local",
+        }
 
     async def aclose(self) -> None:
         """Write what is left, say goodbye, close the connections."""
+        await self.lender.aclose()
         await self.cache.aclose(_WRITES_END_WITHIN)
         await self.slots.aclose()
         await self.store.aclose()
@@ -73,4 +81,6 @@ def make_shared(settings: Settings, origins: frozenset[bytes], clock: Clock, obs
     cache = SharedCache(store, SharedSettings(), clock, observer, random.random)
     budget = SharedSlotsSettings(pacer_settings(settings), pods=section.max_pods)
     slots = SharedSlots(budget, store, clock, observer)
-    return Shared(store, cache, slots, Together(cache, clock, origins), clock, observer)
+    # Clients are the same whatever account answers them.
+    lender = Lender(store, f"{section.scope}:access", section.max_pods, clock, observer)
+    return Shared(store, cache, slots, lender, Together(cache, clock, origins), clock, observer)

@@ -1,0 +1,89 @@
+"""Instances of a fleet that lend a client's allowance to each other: over a real server, or over a book in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from stock_service.access.lease import Ask, Lent, fleet_burst
+from stock_service.access.lender import Lender
+from stock_service.access.quota import Allowance, Limit
+from stock_service.base.clock import SystemClock
+from stock_service.base.events import Silent
+from stock_service.cache.shared_address import parse_address
+from stock_service.cache.shared_client import open_wire
+from stock_service.cache.shared_store import SharedStore, StoreSettings
+from tests.support.shared_pod import until
+
+CLOCK = SystemClock()
+
+
+@dataclass
+class Borrower:
+    """One instance and one client on it; `passed` are the instants at which requests were let through."""
+
+    store: SharedStore
+    allowance: Allowance
+    passed: list[float] = field(default_factory=list)
+    refused: int = 0
+    slowest: float = 0.0
+
+    async def ask(self) -> bool:
+        """What a request does: take what is here, else borrow, else be refused."""
+        begun = CLOCK.monotonic()
+        borrow = self.allowance.borrow
+        paid = self.allowance.take(begun) or (borrow is not None and await borrow())
+        now = CLOCK.monotonic()
+        self.slowest = max(self.slowest, now - begun)
+        if paid or self.allowance.take(now):
+            self.passed.append(now)
+            return True
+        self.refused += 1
+        return False
+
+    def hit(self) -> bool:
+        """What a hit does: take what is here."""
+        now = CLOCK.monotonic()
+        if self.allowance.take(now):
+            self.passed.append(now)
+            return True
+        return False
+
+
+@asynccontextmanager
+async def borrower(url: str, limit: Limit, pods: int = 3, *, up: bool = True) -> AsyncIterator[Borrower]:
+    """A running instance; with `up`, one that has found its store."""
+    store = SharedStore(open_wire(parse_address(url), 0.05, 0.1, 20), StoreSettings("test"), CLOCK, Silent())
+    keeper = asyncio.create_task(store.keep())
+    lender = Lender(store, "test:access", pods, CLOCK, Silent())
+    try:
+        if up:
+            await until(lambda: store.up)
+        yield Borrower(store, lender.allowance_of("team", limit))
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await lender.aclose()
+        await store.aclose()
+
+
+class Book:
+    """The script of `lender_script.py`, in seconds and without a server."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._step = 1.0 / limit.rate
+        self._burst = fleet_burst(limit)
+        self.taken: float | None = None
+
+    def lend(self, ask: Ask, now: float) -> Lent:
+        empty_at = now + self._burst * self._step
+        taken = now + ask.taken_for if self.taken is None else self.taken
+        taken = min(max(taken, now) + ask.spent * self._step, empty_at)
+        left = math.floor((empty_at - taken) / self._step + 0.001)
+        given = min(left, ask.needed)
+        given += min(ask.wanted - ask.needed, (left - given) // 4)
+        self.taken = taken + given * self._step
+        return Lent(given, self.taken - now)
