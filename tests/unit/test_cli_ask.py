@@ -122,6 +122,12 @@ def test_status_is_one_line_for_each_fact(service: Service) -> None:
     ]  # fmt: skip
 
 
+def test_a_span_without_bars_is_told_instead_of_an_empty_table(service: Service) -> None:
+    service.says({"bars": []})
+    shown = run("bars", "AAPL", *SPAN, "--url", service.url)
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "no bars of AAPL from 2024-01-02 to 2024-01-03\n")
+
+
 def test_bars_are_a_table(service: Service) -> None:
     service.says({"bars": [BAR]})
     shown = run("bars", "AAPL", *SPAN, "--every", "1h", "--unadjusted", "--url", service.url)

@@ -62,7 +62,10 @@ def bars(  # one argument for each option
         if output is not None:
             raise click.UsageError("a table goes to the screen; choose --format csv, json, arrow or parquet for a file")
         answer = fetch_json(url, path, parameters, key, _PATIENCE)
-        write_table(_HEAD, [_row(bar) for bar in answer["bars"]], frozenset(range(1, len(_HEAD))))
+        if answer["bars"]:
+            write_table(_HEAD, [_row(bar) for bar in answer["bars"]], frozenset(range(1, len(_HEAD))))
+        else:
+            click.echo(f"no bars of {symbol} from {parameters['from']} to {parameters['to']}", err=True)
         return
     if form in _BINARY and output is None and is_terminal():
         raise click.UsageError(f"{form} is not for the screen; name a file with --output")

@@ -9,6 +9,7 @@ import click
 from stock_service.base.clock import SystemClock
 from stock_service.cli.first_screen import first_screen
 from stock_service.cli.loading import load_or_exit
+from stock_service.cli.parameters import duration_parameter
 from stock_service.cli.starting import run_or_exit
 from stock_service.config.load import Loaded
 from stock_service.simulator.server import SimulatorSettings, start_simulator
@@ -20,13 +21,15 @@ _HEADROOM_SECONDS = 1.0  # ours is a little longer than the vendor's window: clo
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one.")
-@click.option("--calls", type=click.IntRange(1), default=100, show_default=True, help="What the simulated plan allows,")
-@click.option("--per", type=click.FloatRange(0.1), default=1.0, show_default=True, help="in so many seconds.")
+@click.option(
+    "--calls", type=click.IntRange(1), default=100, show_default=True, help="Calls the plan allows within --per."
+)
+@click.option("--per", type=duration_parameter("100ms", "1d"), default="1s", show_default=True, help="That window.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Other seeds give other prices.")
 def demo(port: int, calls: int, per: float, seed: int) -> None:
     """Run the service in front of a simulated vendor.
 
-    Prices are made up, the same for the same seed. Try the free plan with: --calls 5 --per 60
+    Prices are made up, the same for the same seed. The free plan: --calls 5 --per 60s
     """
     run_or_exit(_run(port, SimulatorSettings(port=0, seed=seed, key=_KEY, calls=calls, per=per)))
     sys.exit(0)
