@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stock_service import __version__
 from stock_service.config.load import load_settings
 from stock_service.config.sections import FIELDS, Field
 from tests.support.kube_chart import CHART, RenderRefused, container, environment, pick, render
@@ -103,6 +104,13 @@ def test_the_tag_of_the_deployment_line_is_used_as_typed(option: str, value: str
     """Helm makes a number of a tag of digits only; the chart prints it back."""
     deployment = pick(render(option, f"image.tag={value}"), "Deployment")
     assert container(deployment)["image"] == f"stock-service:{tag}"
+
+
+def test_the_tag_is_the_version_of_the_code_unless_said_otherwise() -> None:
+    """`smoke --expect-version` and the metric compare with it."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["appVersion"], chart["version"]) == (__version__, __version__)
+    assert container(pick(render(), "Deployment"))["image"] == f"stock-service:{__version__}"
 
 
 def test_a_digest_wins_over_a_tag() -> None:

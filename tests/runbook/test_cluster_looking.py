@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
+from stock_service import __version__
 from tests.support.kube_cluster import Cluster
 from tests.support.runbook import promised, typed
 
@@ -49,7 +50,7 @@ def test_resources_and_history_answer(cluster: Cluster) -> None:
     """The CAUSE column names image, revision and environment."""
     assert cluster.run(typed("kubectl top pods -n stock-service")).count("98Mi") == 3
     history = cluster.run(typed("kubectl rollout history deployment/stock-service -n stock-service"))
-    assert "revision 1, image stock-service:1.0.0, environment production" in history
+    assert f"revision 1, image stock-service:{__version__}, environment production" in history
     cluster.run(typed("kubectl get deployment,service,servicemonitor -n stock-service"))
 
 

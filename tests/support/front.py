@@ -68,6 +68,7 @@ def make_front(keys_file: Path | None = None, requests_max: int = 100) -> Front:
     api = Api(desk=quote_desk, questions=questions, calendar=calendar, doorkeeper=doorkeeper, clock=clock)
     admin = Admin(doorkeeper=doorkeeper, breaker=lever, snapshot=lambda: {"state": "closed"})
     ops = Ops(
+        version="x",
         readiness=lambda: readiness[0],
         breaker=lambda: {"state": "closed"},
         status=lambda: {"version": "x"},

@@ -45,11 +45,11 @@ def look_at_service(service: Service, pause: Pause, seconds: float) -> list[Chec
 
 
 def _told_configuration(service: Service) -> Check:
-    """Return what `/status` says is in force; it wants a client key where keys are in use."""
+    """Return what `/status` says is in force; behind an Ingress it is for listed networks."""
     told = service.ask("/status")
     status = told.json()
     if told.status != 200 or not isinstance(status, dict):
-        return Check("configuration", Finding.UNKNOWN, f"/status answers {told.status}; give a client key with --key")
+        return Check("configuration", Finding.UNKNOWN, f"/status answers {told.status}")
     parts = (status["vendor"], status["quota"]["plan"], f"cache {status['cache']['max_bytes'] / 2**20:.0f} MiB")
     return Check("configuration", Finding.GOOD, "; ".join(parts))
 

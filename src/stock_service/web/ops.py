@@ -23,6 +23,7 @@ class Ops:
     """Answers the operational routes.
 
     Args:
+        version: what runs here.
         readiness: `ready`, `starting` or `draining`.
         breaker: snapshot for `/circuit-breaker`.
         status: snapshot of every part for `/status`; contains no secret.
@@ -33,12 +34,14 @@ class Ops:
     def __init__(
         self,
         *,
+        version: str,
         readiness: Callable[[], str],
         breaker: Snapshot,
         status: Snapshot,
         metrics: Callable[[str], tuple[str, bytes]],
         openapi: bytes,
     ) -> None:
+        self._version = version
         self._readiness = readiness
         self._breaker = breaker
         self._status = status
@@ -70,7 +73,9 @@ class Ops:
     def _health(self) -> Response:
         """Return 200 while the process lives: restarting it would not mend a vendor."""
         state = self._breaker()["state"]
-        return _json(200, {"status": "ok" if state == "closed" else "degraded", "circuit_breaker": state})
+        status = "ok" if state == "closed" else "degraded"
+        told = {"service": "stock-service", "version": self._version, "status": status, "circuit_breaker": state}
+        return _json(200, told)
 
     def _ready(self) -> Response:
         readiness = self._readiness()

@@ -231,6 +231,7 @@ class _Builder:
         sources = views.metric_sources(self._lookup.series, self._log_dropped)
         exporter = Exporter(self._counters, sources, version=__version__, commit="")
         ops = Ops(
+            version=__version__,
             readiness=self._readiness,
             breaker=self._upstream.breaker_snapshot,
             status=views.status,
