@@ -136,6 +136,16 @@ def test_one_lost_pod_of_twenty_does_not_page(tmp_path: Path) -> None:
     assert promtool_verdict(tmp_path, "StockServiceDown", series, 15, [Look(600, 0)]) == ""
 
 
+def test_a_backup_that_never_succeeded_is_stale(tmp_path: Path) -> None:
+    """It has no last success: without its CronJob's age the alert would wait for ever."""
+    created = 'kube_cronjob_created{namespace="stock-service",cronjob="stock-service-backup"}'
+    succeeded = 'kube_cronjob_status_last_successful_time{namespace="stock-service",cronjob="stock-service-backup"}'
+    name = "StockServiceConfigBackupStale"
+    assert promtool_verdict(tmp_path, name, {created: flat(0)}, 15, [Look(600, 0), Look(615, 1)]) == ""
+    both = {created: flat(0), succeeded: flat(STEADY - 10)}
+    assert promtool_verdict(tmp_path, name, both, 15, [Look(STEADY, 0)]) == ""
+
+
 def test_an_idle_fleet_has_no_cache_alert(tmp_path: Path) -> None:
     """Half a read a second says nothing about the cache."""
     assert promtool_verdict(tmp_path, "StockServiceLowCacheHitRatio", cache(0, 0.5), 15, [Look(STEADY, 0)]) == ""

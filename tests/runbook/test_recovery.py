@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stock_service.base.clock import SystemClock
+from tests.support.kube_chart import Manifest, pick, render
 from tests.support.kube_cluster import Cluster, small_cluster
 from tests.support.runbook import promised, typed
 
@@ -97,6 +99,39 @@ def test_a_backup_has_every_kind_of_ours_and_nothing_of_the_cluster(clusters: tu
     for word in ('"uid"', '"status"', '"resourceVersion"', '"managedFields"'):
         assert word not in (place / "objects.json").read_text()
     assert json.loads((place / "about.json").read_text())["secrets_needed"] == sorted(SECRETS)
+
+
+def test_the_scheduled_backup_is_restored_from_the_other_cluster(clusters: tuple[Cluster, Cluster]) -> None:
+    """The CronJob's own script, run here; then the lines for the cluster that is left."""
+    ours, other = clusters
+    job = pick(render("--set", "backup.enabled=true"), "CronJob", "stock-service-backup")
+    (backup,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    (script,) = backup["args"]
+    target = "stock-service-backup-target"
+    places = {"/target/kubeconfig": str(other.kubeconfig), "cd /tmp": f"cd {ours.place}"}
+    for there, here in places.items():
+        assert there in script
+        script = script.replace(there, here)
+    names = " ".join(f"{item['name']}={item['value']}" for item in backup["env"] if item["name"] != "HOME")
+    assert any(volume.get("secret", {}).get("secretName") == target for volume in _volumes(job))
+    ours.run(f"export {names}; sh -eu -c {shlex.quote(script)}")
+
+    fetch = typed(
+        "kubectl get configmap stock-service-backup -n stock-service -o jsonpath='{.data.values\\.yaml}' "
+        "> stock-service-values-backup.yaml"
+    )
+    restore = typed(
+        "helm upgrade stock-service ./charts/stock-service --namespace stock-service --install "
+        "-f stock-service-values-backup.yaml"
+    )
+    other.run(in_place(other, f"{fetch} && {restore}"))
+    assert other.run("helm get values stock-service -n stock-service -o yaml") == ours.run(
+        "helm get values stock-service -n stock-service -o yaml"
+    )
+
+
+def _volumes(job: Manifest) -> list[Manifest]:
+    return list(job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"])
 
 
 def test_diff_tells_what_differs(clusters: tuple[Cluster, Cluster]) -> None:

@@ -1,6 +1,6 @@
 """`stock-service backup`, `restore` and `diff`: configuration of a release, kept, brought back and compared.
 
-They use the operator's own helm and kubectl. Exit codes: 0 done (diff: equal), 1 refused or different, 2 wrong call.
+They use the operator's own helm and kubectl.
 """
 
 from __future__ import annotations
@@ -31,11 +31,18 @@ _context = click.option("--context", default="", help="The kubectl context; the 
 @_release
 @_context
 @click.option("--dir", "place", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where to.")
-def backup(namespace: str, release: str, context: str, place: Path) -> None:
-    """Write values, manifest and every object of a release into a directory. Secrets are left out."""
+@json_option
+def backup(namespace: str, release: str, context: str, place: Path, *, as_json: bool) -> None:
+    """Write values, manifest and every object of a release into a directory. Secrets are left out.
+
+    Exit codes: 0 written, 1 kubectl or helm refused, 2 wrong call.
+    """
     with _refusals():
         objects = write_backup(Cluster(namespace, context), Release(release), place, SystemClock())
     kinds = sorted({obj["kind"] for obj in objects})
+    if as_json:
+        click.echo(json.dumps({"dir": str(place), "objects": len(objects), "kinds": kinds}))
+        return
     click.echo(f"{len(objects)} objects in {place}: {', '.join(kinds)}")
 
 
@@ -45,13 +52,17 @@ def backup(namespace: str, release: str, context: str, place: Path) -> None:
 @_context
 @click.option("--dir", "place", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--chart", default="./charts/stock-service", show_default=True)
-def restore(namespace: str, release: str, context: str, place: Path, chart: str) -> None:
+@json_option
+def restore(namespace: str, release: str, context: str, place: Path, chart: str, *, as_json: bool) -> None:
     """Install or upgrade a release with the values of a backup.
 
     The namespace and the Secrets must be there; those that are missing are named, and nothing is changed.
+
+    Exit codes: 0 restored, 1 something is missing or was refused, 2 wrong call.
     """
     with _refusals():
-        click.echo(restore_backup(Cluster(namespace, context), Release(release, chart), place))
+        told = restore_backup(Cluster(namespace, context), Release(release, chart), place)
+    click.echo(json.dumps({"release": release, "namespace": namespace, "told": told}) if as_json else told)
 
 
 @click.command("diff")
@@ -60,7 +71,10 @@ def restore(namespace: str, release: str, context: str, place: Path, chart: str)
 @click.option("--context", "contexts", multiple=True, required=True, help="Twice: the two contexts to compare.")
 @json_option
 def diff(namespace: str, release: str, contexts: tuple[str, ...], *, as_json: bool) -> None:
-    """Compare the live configuration of a release in two clusters."""
+    """Compare the live configuration of a release in two clusters.
+
+    Exit codes: 0 no difference, 1 some, or kubectl refused, 2 wrong call.
+    """
     if len(contexts) != 2:
         raise click.UsageError("give --context twice")
     with _refusals():
