@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from stock_service.operate.runbook_page import Section
 from tests.support.prometheus_rules import alerts
-from tests.support.runbook import PAGE, Section, claims, commands, sections
+from tests.support.runbook import PAGE, claims, commands, sections
 from tests.support.tools import ROOT
 
 # Names that hold a digit and promise nothing.

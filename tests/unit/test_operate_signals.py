@@ -25,6 +25,10 @@ http_request_duration_seconds_bucket{method="GET",route="bars",le="2.0"} 100
 http_request_duration_seconds_bucket{method="GET",route="bars",le="+Inf"} 100
 http_request_duration_seconds_bucket{method="GET",route="health",le="1.0"} 5000
 http_request_duration_seconds_bucket{method="GET",route="health",le="+Inf"} 5000
+# TYPE stock_service_stock_api_duration_seconds histogram
+stock_service_stock_api_duration_seconds_bucket{endpoint="bars",outcome="ok",le="2.0"} 0
+stock_service_stock_api_duration_seconds_bucket{endpoint="bars",outcome="ok",le="2.5"} 10
+stock_service_stock_api_duration_seconds_bucket{endpoint="bars",outcome="ok",le="+Inf"} 10
 # TYPE stock_service_cache_hits_total counter
 stock_service_cache_hits_total 75
 # TYPE stock_service_cache_misses_total counter
@@ -79,6 +83,7 @@ def test_signals_of_counts() -> None:
     assert signals.error_ratio == pytest.approx(0.1)
     assert signals.hit_ratio == pytest.approx(0.75)
     assert signals.p95 == pytest.approx(1.5)
+    assert signals.vendor_p95 == pytest.approx(2.475)
     assert SCRAPE.memory_share == pytest.approx(100 / 512)
 
 
@@ -169,7 +174,7 @@ def test_too_few_answers_say_nothing() -> None:
     assert [check.finding for check in watch.judge()[1:]] == [Finding.UNKNOWN] * 4
 
 
-HEALTHY = counted(SCRAPE, errors=0, buckets={1.0: 100.0, inf: 100.0})
+HEALTHY = counted(SCRAPE, errors=0, buckets={1.0: 100.0, inf: 100.0}, vendor_buckets={})
 BROKEN: dict[str, Scrape] = {
     "vendor-key-refused": replace(HEALTHY, key_refused=True, vendor_reachable=False, breaker=2),
     "vendor-unreachable": replace(HEALTHY, vendor_reachable=False, breaker=2),

@@ -35,6 +35,8 @@ COMMANDS: Final = {
     "doctor": Target("stock_service.cli.doctor", "doctor", "Look at a service or a namespace; name the likely cause."),
     "smoke": Target("stock_service.cli.smoke", "smoke", "The strict gate after a deployment."),
     "watch": Target("stock_service.cli.watch", "watch", "Watch a service for a while; end at the first breach."),
+    "drill": Target("stock_service.cli.drill", "drill", "Rehearse one trouble against a simulated vendor."),
+    "runbook": Target("stock_service.cli.runbook", "runbook", "Would the runbook's lines work from here?"),
     "backup": Target("stock_service.cli.recovery", "backup", "Write the configuration of a release to a directory."),
     "restore": Target("stock_service.cli.recovery", "restore", "Bring a release back from a backup."),
     "diff": Target("stock_service.cli.recovery", "diff", "Compare a release in two clusters."),

@@ -43,12 +43,12 @@ class Cluster:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Return what kubectl printed; raises ClusterRefused."""
         context = ["--context", self.context] if self.context else []
-        return self._run(["kubectl", *context, "-n", self.namespace, *arguments], stdin)
+        return run_program(["kubectl", *context, "-n", self.namespace, *arguments], self.patience, stdin)
 
     def helm(self, *arguments: str) -> str:
         """Return what helm printed; raises ClusterRefused."""
         context = ["--kube-context", self.context] if self.context else []
-        return self._run(["helm", *context, "-n", self.namespace, *arguments], None)
+        return run_program(["helm", *context, "-n", self.namespace, *arguments], self.patience)
 
     def listed(self, kind: str) -> list[dict[str, Any]]:
         """Return our objects of a kind; raises ClusterRefused."""
@@ -62,18 +62,20 @@ class Cluster:
         """Return a pod's answer to a GET, through the API server: any pod, not the one a Service picks."""
         return self.kubectl("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy{path}")
 
-    def _run(self, command: Sequence[str], stdin: str | None) -> str:
-        try:
-            done = subprocess.run(  # noqa: S603 - a list of words, no shell
-                command, input=stdin, capture_output=True, text=True, timeout=self.patience, check=False
-            )
-        except FileNotFoundError:
-            raise ClusterRefused(command[0], "is not installed") from None
-        except subprocess.TimeoutExpired:
-            raise ClusterRefused(command[0], f"did not answer within {self.patience:.0f} s") from None
-        if done.returncode:
-            raise ClusterRefused(command[0], done.stderr.strip())
-        return done.stdout
+
+def run_program(command: Sequence[str], patience: float, stdin: str | None = None) -> str:
+    """Return what a program printed; raises ClusterRefused when it is not there, fails, or takes longer (seconds)."""
+    try:
+        done = subprocess.run(  # noqa: S603 - a list of words, no shell
+            command, input=stdin, capture_output=True, text=True, timeout=patience, check=False
+        )
+    except FileNotFoundError:
+        raise ClusterRefused(command[0], "is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise ClusterRefused(command[0], f"did not answer within {patience:.0f} s") from None
+    if done.returncode:
+        raise ClusterRefused(command[0], done.stderr.strip())
+    return done.stdout
 
 
 def _pod(item: dict[str, Any]) -> Pod:

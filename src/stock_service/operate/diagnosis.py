@@ -54,10 +54,12 @@ def _traffic(counts: Counts, when: str) -> list[Check]:
     signals = signals_of(counts)
     if signals.answers < _ENOUGH:
         return [Check("traffic", Finding.UNKNOWN, f"only {signals.answers:.0f} answers {when}")]
+    vendor = f"p95 {signals.vendor_p95:.3f} s {when}"
     answers = f"{signals.error_ratio:.2%} of {signals.answers:.0f} answers {when}"
     waits = f"p95 {signals.p95:.3f} s, p99 {signals.p99:.3f} s {when}"
     return [
         check("errors", not signals.error_ratio > 0.1, answers, "high-error-rate"),
+        check("vendor time", not signals.vendor_p95 > 2, vendor, "high-latency"),
         check("latency", not signals.p95 > 2, waits, "high-latency"),
         check("hit ratio", not signals.hit_ratio < 0.5, f"{signals.hit_ratio:.0%} {when}", "low-cache-hit-rate"),
     ]
@@ -112,7 +114,7 @@ _CAUSES = {
     "vendor-quota": "More is asked than the vendor's plan allows.",
     "high-memory-usage": "A pod is near its memory limit.",
     "high-error-rate": "Errors without a sign of the vendor's: look for 500 in the log.",
-    "high-latency": "Slow answers without a sign of the vendor's: look at CPU and the event loop.",
+    "high-latency": "Answers are slow. If the vendor's own time is not, look at CPU and the event loop.",
     "at-the-ceiling": "The autoscaler cannot add another pod.",
     "low-cache-hit-rate": "Ever new questions, or a cache too small.",
     "certificate-expiry": "The certificate ends soon.",

@@ -5,7 +5,7 @@ Probes and scrapes are nobody's requests and are left out, as in the recorded se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
 
@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from stock_service.vendor.endpoints import Group
 
 _VENDOR_DATA = frozenset(group.value for group in Group)
+_ANSWERS = "http_request_duration_seconds_bucket"
+_VENDOR = "stock_service_stock_api_duration_seconds_bucket"
 _PROBES = frozenset({"health", "ready", "metrics"})
 
 
@@ -27,13 +29,14 @@ class NoMetrics(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Counters that matter, over some time. Buckets are cumulative, by upper edge in seconds."""
+    """Counters that matter, over some time. Buckets, of our answers and of the vendor's, are cumulative by seconds."""
 
     answers: float = 0.0
     errors: float = 0.0
     hits: float = 0.0
     misses: float = 0.0
     buckets: Mapping[float, float] = field(default_factory=dict)
+    vendor_buckets: Mapping[float, float] = field(default_factory=dict)
 
     def since(self, earlier: Counts) -> Counts:
         """Return what was counted after `earlier`, a reading of the same process."""
@@ -42,7 +45,8 @@ class Counts:
             self.errors - earlier.errors,
             self.hits - earlier.hits,
             self.misses - earlier.misses,
-            {edge: count - earlier.buckets.get(edge, 0.0) for edge, count in self.buckets.items()},
+            _less(self.buckets, earlier.buckets),
+            _less(self.vendor_buckets, earlier.vendor_buckets),
         )
 
 
@@ -82,12 +86,13 @@ class Signals:
     hit_ratio: float
     p95: float
     p99: float
+    vendor_p95: float
 
 
 def read_scrape(text: str) -> Scrape:
     """Return the reading in a text of `/metrics`; raises NoMetrics when it is something else."""
     totals: dict[str, float] = {}
-    buckets: dict[float, float] = {}
+    buckets: dict[str, dict[float, float]] = {_ANSWERS: {}, _VENDOR: {}}
     by_status: dict[tuple[str, str], float] = {}
     version = ""
     try:
@@ -99,9 +104,9 @@ def read_scrape(text: str) -> Scrape:
                 if sample.name == "http_requests_total":
                     place = (route, sample.labels["status"])
                     by_status[place] = by_status.get(place, 0.0) + sample.value
-                elif sample.name == "http_request_duration_seconds_bucket":
+                elif sample.name in buckets:
                     edge = float(sample.labels["le"])
-                    buckets[edge] = buckets.get(edge, 0.0) + sample.value
+                    buckets[sample.name][edge] = buckets[sample.name].get(edge, 0.0) + sample.value
                 elif sample.name == "stock_service_build_info":
                     version = sample.labels["version"]
                 else:
@@ -116,7 +121,8 @@ def read_scrape(text: str) -> Scrape:
             errors=sum(count for (_, status), count in by_status.items() if status.startswith("5")),
             hits=totals.get("stock_service_cache_hits_total", 0.0),
             misses=totals.get("stock_service_cache_misses_total", 0.0),
-            buckets=buckets,
+            buckets=buckets[_ANSWERS],
+            vendor_buckets=buckets[_VENDOR],
         ),
         started_at=totals.get("process_start_time_seconds", 0.0),
         cpu_seconds=totals.get("process_cpu_seconds_total", nan),
@@ -142,14 +148,22 @@ def _vendor_data(by_status: Mapping[tuple[str, str], float], wanted: str) -> fro
 def total(many: Iterable[Counts]) -> Counts:
     """Return the counts of several processes as one."""
     every = list(many)
-    edges = {edge for one in every for edge in one.buckets}
     return Counts(
         sum(one.answers for one in every),
         sum(one.errors for one in every),
         sum(one.hits for one in every),
         sum(one.misses for one in every),
-        {edge: sum(one.buckets.get(edge, 0.0) for one in every) for edge in edges},
+        _sum([one.buckets for one in every]),
+        _sum([one.vendor_buckets for one in every]),
     )
+
+
+def _sum(many: Sequence[Mapping[float, float]]) -> dict[float, float]:
+    return {edge: sum(one.get(edge, 0.0) for one in many) for edge in {edge for one in many for edge in one}}
+
+
+def _less(many: Mapping[float, float], earlier: Mapping[float, float]) -> dict[float, float]:
+    return {edge: count - earlier.get(edge, 0.0) for edge, count in many.items()}
 
 
 def signals_of(counts: Counts) -> Signals:
@@ -161,6 +175,7 @@ def signals_of(counts: Counts) -> Signals:
         hit_ratio=counts.hits / reads if reads else nan,
         p95=quantile(0.95, counts.buckets),
         p99=quantile(0.99, counts.buckets),
+        vendor_p95=quantile(0.95, counts.vendor_buckets),
     )
 
 
