@@ -90,6 +90,11 @@ def test_everything_the_service_needs_is_locked() -> None:
     assert needed - {name for name, _ in pins("runtime.txt")} == set()
 
 
+def test_the_image_can_use_a_shared_store() -> None:
+    """The chart offers one, and nobody can add an extra to an image."""
+    assert {"redis", "hiredis"} <= {name for name, _ in pins("runtime.txt")}
+
+
 def test_what_is_declared_is_what_is_imported() -> None:
     """Neither an import that comes along by luck, nor a dependency nobody uses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
@@ -287,3 +288,13 @@ def test_settings_cannot_change_after_start() -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_the_generated_pages_are_up_to_date(path: str) -> None:
     assert (ROOT / path).read_text("utf-8") == PAGES[path](), "run: make docs"
+
+
+def test_a_shared_store_without_its_client_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by a traceback later: the client is an extra."""
+    env = {"STOCKS_SHARED__URL": "redis://127.0.0.1:6379"}
+    load_settings(env=env)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ConfigFaulty, match=r"shared.url .*stock-service\[shared\]"):
+        load_settings(env=env)
+    load_settings(env={})

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,7 @@ def load_settings(
     _find_api_key(values, given, env, faults)
     settings = settings_of(values)
     _check_keys_file(settings, faults)
+    _check_store_client(settings, faults)
     faults.extend(find_faults(settings))
     if faults:
         raise ConfigFaulty(tuple(faults))
@@ -177,6 +179,13 @@ def _check_keys_file(settings: Settings, faults: list[str]) -> None:
     path = settings.access.keys_file
     if path and not Path(path).is_file():
         faults.append(f"access.keys_file {path} is not there; make it with `stock-service keys create`")
+
+
+def _check_store_client(settings: Settings, faults: list[str]) -> None:
+    if settings.shared.url and find_spec("redis") is None:
+        faults.append(
+            "shared.url needs the client of the store, which is an extra: pip install 'stock-service[shared]'"
+        )
 
 
 def _unknown_hint(variable: str) -> str:
