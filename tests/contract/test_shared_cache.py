@@ -14,6 +14,8 @@ from stock_service.cache.codec import VERSION, Stored, decode_stored, encode_sto
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.cache.shared import Found, Lead, SharedSettings
+from stock_service.reads.fleet import Together
+from stock_service.vendor.request import parse_request
 from tests.support.redis_server import RedisServer, redis_cluster, redis_server
 from tests.support.shared_pod import LIFETIME, Pod, pod, until
 
@@ -284,3 +286,20 @@ async def test_whoever_saw_an_old_answer_is_shown_only_a_newer_one(one: Pod, oth
     found = await other.cache.lead("k", seen, other.clock.monotonic() + 5)
     assert isinstance(found, Found)
     assert found.stored.body == b"new"
+
+
+async def test_an_answer_from_before_a_split_is_not_recalled(one: Pod, other: Pod) -> None:
+    """Another pod's adjusted prices of yesterday are fresh for 30 days and at the wrong scale."""
+    request = parse_request("/v2/aggs/ticker/AAPL/prev", "")
+    one.put(request.key, b"old scale", age=10.0)
+    await one.written()
+    together = Together(other.cache, other.clock, frozenset())
+    until_then = other.clock.monotonic() + 5.0
+    async with together.seat(request, until_then, force=False, counts_from=other.clock.monotonic() - 60.0) as seat:
+        assert seat.recalled is not None
+    async with together.seat(request, until_then, force=False, counts_from=other.clock.monotonic() - 5.0) as seat:
+        assert seat.recalled is None
+        assert seat.fallback is None
+        seat.publish(other.reply(b"new scale"), LIFETIME)
+    await other.written()
+    assert await one.body(request.key) == b"new scale"

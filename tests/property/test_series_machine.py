@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from stock_service.cache.chunks import Chunk, PackedChunk, cell_of, cell_span, split_page
 from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.cache.ranges import Part, Span
-from stock_service.cache.series import DOUBT_FOR, Gaps, Merged, Ready, Series, Stamp, answered_span
+from stock_service.cache.series import DOUBT_FOR, Gaps, Merged, Ready, Series, answered_span
 from stock_service.cache.sizes import BarSize
+from stock_service.cache.stamp import Stamp
 
 SIZE = BarSize(1, "second")  # stored by the hour
 STEP = 600_000  # one slot: six of them share a cell
@@ -30,7 +31,8 @@ def ms(span: Span) -> Span:
 
 
 def slots(span: Span) -> range:
-    return range((span.start - BEGIN) // STEP, -((BEGIN - span.stop) // STEP))
+    """Return the slots that begin in `span`: a page may end in the middle of one, just behind its last bar."""
+    return range(-((BEGIN - span.start) // STEP), -((BEGIN - span.stop) // STEP))
 
 
 def text(slot: int, version: int) -> bytes:

@@ -218,23 +218,52 @@ def test_a_small_page_at_the_end_of_a_long_range_is_asked_for_from_the_end() -> 
     assert vendor.asked[0].param("sort") == "desc"
 
 
-def test_a_forgotten_ticker_takes_no_page_whose_fetch_began_before() -> None:
+@pytest.mark.parametrize("outdated", [False, True])
+def test_a_series_given_up_takes_no_page_whose_fetch_began_before(outdated: bool) -> None:
     vendor = Vendor()
     gateway = Gateway(vendor)
     request = parse_request("/v2/aggs/ticker/AAPL/range/1/day/2025-10-27/2025-11-06", "")
     gateway.all_pages(request)
     raw = parse_request("/v2/aggs/ticker/AAPL/range/1/day/2025-10-27/2025-11-06", "adjusted=false")
     gateway.all_pages(raw)
-    assert gateway.store.forget_ticker("AAPL", gateway.now + 10, adjusted_only=True) == 1
-    gateway.all_pages(raw)
-    assert len(vendor.asked) == 2
     question = question_of(request)
     assert question is not None
-    gateway.fill(question, question.span)
-    assert isinstance(gateway.store.plan(question, gateway.now), Gaps)
-    gateway.now += 10
+    given_up = gateway.store.outdate if outdated else gateway.store.forget
+    given_up(question.key, gateway.now + 10)
+    gateway.all_pages(raw)
+    assert len(vendor.asked) == 2
+    gateway.fill(question, question.span)  # began nine seconds before
+    gateway.now += 9
+    planned = gateway.store.plan(question, gateway.now)
+    assert isinstance(planned, Gaps)
+    assert (planned.fallback is not None) is outdated
     gateway.all_pages(request)
     assert len(vendor.asked) == 4
+
+
+def test_an_outdated_series_serves_in_need_and_goes_as_a_whole_with_the_next_page() -> None:
+    """A bar at the old scale beside one at the new would look like a crash."""
+    vendor = Vendor()
+    gateway = Gateway(vendor)
+    request = parse_request("/v2/aggs/ticker/AAPL/range/1/minute/2025-10-27/2025-11-06", "limit=50000")
+    bars = gateway.all_pages(request)
+    question = question_of(request)
+    assert question is not None
+    gateway.store.outdate(question.key, gateway.now)
+    planned = gateway.store.plan(question, gateway.now)
+    assert isinstance(planned, Gaps)
+    assert planned.spans == (question.span,)
+    assert planned.fallback is not None
+    assert b"".join(gateway.store.slice(question).pieces)
+    day = question_of(parse_request("/v2/aggs/ticker/AAPL/range/1/minute/2025-10-28/2025-10-28", "limit=50000"))
+    assert day is not None
+    gateway.fill(day, day.span)
+    planned = gateway.store.plan(question, gateway.now)
+    assert isinstance(planned, Gaps)
+    assert planned.fallback is None
+    assert gateway.store.slice(question).count == gateway.store.slice(day).count
+    assert gateway.store.weight_bytes < 20 * len(bars) * 10
+    assert gateway.all_pages(request) == bars
 
 
 def test_a_question_that_can_hold_no_bar_costs_no_call() -> None:
@@ -258,7 +287,7 @@ def test_only_so_many_forgotten_tickers_are_remembered() -> None:
     """The vendor lists a few splits a day; an operator may purge thousands of tickers."""
     store = SeriesStore(10**6)
     for number in range(10_050):
-        assert store.forget_ticker(f"T{number}", 1.0) == 0
+        store._refuse_older(f"T{number}", 1.0)
     assert len(store._forgotten) == 10_000
 
 

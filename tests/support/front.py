@@ -7,7 +7,9 @@ from pathlib import Path
 
 from stock_service.access.gate import Gate
 from stock_service.access.key_file import KeyFile
+from stock_service.cache.series_store import SeriesStore
 from stock_service.market.calendar import Calendar
+from stock_service.reads.purge import Purge
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.web.admin import Admin
@@ -66,7 +68,10 @@ def make_front(keys_file: Path | None = None, requests_max: int = 100) -> Front:
     )
     quote_desk = QuoteDesk(questions, calendar, clock)
     api = Api(desk=quote_desk, questions=questions, calendar=calendar, doorkeeper=doorkeeper, clock=clock)
-    admin = Admin(doorkeeper=doorkeeper, breaker=lever, snapshot=lambda: {"state": "closed"})
+    purge = Purge(desk.memory, SeriesStore(1 << 20), desk.outdated, clock)
+    admin = Admin(
+        doorkeeper=doorkeeper, breaker=lever, snapshot=lambda: {"state": "closed"}, purge=purge, observer=desk.events
+    )
     ops = Ops(
         version="x",
         readiness=lambda: readiness[0],

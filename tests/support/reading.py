@@ -11,6 +11,7 @@ from stock_service.base.reply import Reply
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
+from stock_service.cache.outdated import Outdated
 from stock_service.reads.fleet import Alone
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
 from stock_service.reads.sources import VendorSource
@@ -102,20 +103,22 @@ class Desk:
     events: Recorder
     reads: ReadPath
     asker: Asker
+    outdated: Outdated
 
 
 def make_desk(max_bytes: int = 1 << 20) -> Desk:
     """Return a read path on a manual clock, without jitter."""
-    clock = ManualClock()
+    clock, outdated = ManualClock(), Outdated()
     vendor, events, policy = Vendor(clock), Recorder(), FixedPolicy()
     memory, flights = Memory(max_bytes), Flights[Landed](clock)
     reads = ReadPath(
         memory=memory,
         flights=flights,
-        source=VendorSource(vendor, policy, clock, Alone()),
+        source=VendorSource(vendor, policy, clock, Alone(), outdated),
         clock=clock,
         observer=events,
         settings=ReadSettings(request_for=9.0, origins=frozenset({b"https://api.polygon.io"})),
         jitter=lambda: 0.0,
+        outdated=outdated,
     )
-    return Desk(clock, vendor, memory, flights, policy, events, reads, Asker())
+    return Desk(clock, vendor, memory, flights, policy, events, reads, Asker(), outdated)

@@ -24,6 +24,7 @@ from stock_service.cache.entry import Entry
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
+from stock_service.cache.outdated import Outdated
 from stock_service.reads.fleet import Alone
 from stock_service.reads.read_path import ReadPath, ReadSettings
 from stock_service.reads.sources import VendorSource
@@ -346,11 +347,12 @@ class Wire:
         return ReadPath(
             memory=self.memory,
             flights=Flights(self.clock, 0.5),
-            source=VendorSource(self.vendor, self.vendor, self.clock, Alone()),
+            source=VendorSource(self.vendor, self.vendor, self.clock, Alone(), Outdated()),
             clock=self.clock,
             observer=self.observer,
             settings=ReadSettings(9.0, _ORIGINS),
             jitter=lambda: 0.0,
+            outdated=Outdated(),
         )
 
     def connect(self) -> Connection:

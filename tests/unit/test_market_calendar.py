@@ -209,8 +209,10 @@ def test_previous_session_skips_weekends_and_holidays() -> None:
 
 
 def test_an_unscheduled_closure_changes_the_exchange_only_where_told() -> None:
-    told = CALENDAR.with_closures([date(2026, 12, 9)], {date(2026, 12, 10): time(14)})
+    told = Calendar()
     noon = ny("2026-12-09T12:00")
+    assert told.phase(Market.STOCKS, noon) is Phase.REGULAR  # and is remembered
+    told.learn([date(2026, 12, 9)], {date(2026, 12, 10): time(14)})
     assert told.phase(Market.STOCKS, noon) is Phase.CLOSED
     assert told.phase(Market.FX, noon) is Phase.REGULAR
     assert CALENDAR.phase(Market.STOCKS, noon) is Phase.REGULAR

@@ -31,7 +31,8 @@ ANNOUNCED = [
 
 
 def test_announced_closures_are_added_to_what_is_known() -> None:
-    calendar = read_closures(json.dumps(ANNOUNCED).encode()).added_to(Calendar())
+    calendar, told = Calendar(), read_closures(json.dumps(ANNOUNCED).encode())
+    calendar.learn(told.closed, told.early)
     noon = datetime(2026, 12, 9, 12, tzinfo=NEW_YORK).timestamp()
     assert calendar.phase(Market.STOCKS, noon) is Phase.CLOSED
     assert calendar.phase(Market.STOCKS, noon + 86_400) is Phase.REGULAR  # another exchange's day
@@ -52,6 +53,7 @@ def test_the_close_is_read_in_new_york_time() -> None:
         b"{}",
         b"[1, null]",
         b'[{"exchange":"NYSE"}]',
+        b'[{"exchange":"NYSE","date":"2026-12-11","status":"early-close","close":"2026-12-11T09:00:00Z"}]',
         b'[{"exchange":"NYSE","date":"soon","status":"closed"}]',
         b'[{"exchange":"NYSE","date":7,"status":"closed"}]',
         b'[{"exchange":"NYSE","date":"2026-12-09","status":"early-close","close":null}]',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from stock_service.access.key_store import KeyStore
 from stock_service.access.keys import KeyRecord, Right, hash_key, make_key
-from stock_service.base.events import RequestFinished
+from stock_service.base.events import Purged, RequestFinished
 from tests.support.front import Front, make_front
 
 PREV = "/v2/aggs/ticker/AAPL/prev"
@@ -141,6 +142,40 @@ async def test_malformed_order_moves_nothing(front: Front, keys: Keys, body: byt
     got = await front.browser.send("POST", "/admin/circuit-breaker", bearer(keys.admin), body)
     assert got.status == 400
     assert front.lever.moves == []
+
+
+async def test_admin_purges_one_ticker_after_a_preview(front: Front, keys: Keys) -> None:
+    """What was kept is told first, then forgotten; other tickers stay."""
+    front.desk.vendor.now_answer = lambda request: b'{"results":[{"c":1}],"status":"OK"}'
+    others = "/v2/aggs/ticker/MSFT/prev"
+    for path in (PREV, others):
+        assert (await front.browser.get(path, bearer(keys.user))).status == 200
+    ticker = PREV.split("/")[4]
+
+    async def purge(order: dict[str, object]) -> dict[str, object]:
+        body = json.dumps(order).encode()
+        got = await front.browser.send("POST", "/admin/purge", bearer(keys.admin), body)
+        assert got.status == 200, got.body
+        answer: dict[str, object] = got.json()
+        return answer
+
+    told = await purge({"ticker": ticker, "preview": True})
+    assert (told["answers"], told["first_keys"]) == (1, [PREV])
+    assert front.desk.memory.peek(PREV) is not None
+    assert await purge({"ticker": ticker}) == told | {"preview": False}
+    assert front.desk.memory.peek(PREV) is None
+    assert front.desk.memory.peek(others) is not None
+    assert (await purge({"everything": True}))["answers"] == 1
+    assert [event.by for event in front.desk.events.events if isinstance(event, Purged)] == [keys.ids["admin"]] * 2
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"ticker":"A","everything":true}', b'{"symbol":"A"}', b"[]"])
+async def test_a_purge_that_names_nothing_or_too_much_is_refused(front: Front, keys: Keys, body: bytes) -> None:
+    got = await front.browser.send("POST", "/admin/purge", bearer(keys.admin), body)
+    assert got.status == 400
+    assert "everything" in got.json()["hint"]
+    assert (await front.browser.send("POST", "/admin/purge", bearer(keys.user), b'{"ticker":"A"}')).status == 403
+    assert (await front.browser.get("/admin/purge", bearer(keys.admin))).status == 400
 
 
 async def test_admin_looks_without_moving(front: Front, keys: Keys) -> None:

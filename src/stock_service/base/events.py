@@ -114,6 +114,24 @@ class OlderDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Rescaled(Event):
+    """The split lists of so many tickers came into force or were corrected; what was kept of them is stale now."""
+
+    tickers: int
+    entries: int
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purged(Event):
+    """An operator had kept answers forgotten. `by` is the admin key's id."""
+
+    entries: int
+    series: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshFailed(Event):
     """A background refresh failed; the kept answer stays. `error` is the error's class name."""
 

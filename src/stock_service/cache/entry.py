@@ -1,9 +1,9 @@
 """One kept answer, with everything a hit needs prepared when it is stored.
 
-An entry is immutable in what it says (key, status, body, times); it only counts its hits and re-renders its
-heads once a second. It weighs itself honestly, because the cache is bounded in bytes. Header values are checked
-here, when the entry is made, and nowhere later: what comes from the vendor's headers never reaches a client,
-save a content type that passes `_CONTENT_TYPE`.
+An entry is immutable in what it says (key, status, body, age); it only counts its hits, re-renders its heads once
+a second, and may lose its freshness early (`expire`). It weighs itself honestly, because the cache is bounded in
+bytes. Header values are checked here, when the entry is made, and nowhere later: what comes from the vendor's
+headers never reaches a client, save a content type that passes `_CONTENT_TYPE`.
 """
 
 from __future__ import annotations
@@ -208,6 +208,11 @@ class Entry:
         if now < self.soft_until:
             return Freshness.SOFT
         return Freshness.HARD if now < self.hard_until else Freshness.DEAD
+
+    def expire(self, now: float) -> None:
+        """Make it stale: from `now` on it is only served when the vendor cannot be asked."""
+        self.fresh_until = min(now, self.fresh_until)
+        self.soft_until = self.fresh_until
 
     def hit_status(self, now: float) -> bytes:
         """Return what `Cache-Status` says of a hit at `now`."""

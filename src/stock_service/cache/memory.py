@@ -60,6 +60,10 @@ class Memory:
         """Return the kept answer to `key`, however old; counts nothing."""
         return self._main.by_key.get(key) or self._small.by_key.get(key) or self._negative.by_key.get(key)
 
+    def keys(self) -> list[str]:
+        """Return the keys of all that is kept."""
+        return [key for queue in (self._main, self._small, self._negative) for key in queue.by_key]
+
     def put(self, entry: Entry) -> bool:
         """Keep `entry`, in place of an answer to the same key if there is one; return whether it is kept.
 

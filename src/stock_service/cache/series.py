@@ -10,43 +10,18 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from stock_service.cache.chunks import BarsText, Chunk, PackedChunk, cell_of, cell_span, joined, reversed_text
-from stock_service.cache.freshness import Freshness, Lifetime
+from stock_service.cache.freshness import Freshness
 from stock_service.cache.ranges import Part, Ranges, Span, join_spans
 from stock_service.cache.sizes import BarSize
+from stock_service.cache.stamp import Stamp
 
-DOUBT_FOR = 60.0
+DOUBT_FOR = 60.0  # seconds until a page without bars, where bars are kept, is asked for again
 _OVERHEAD_BYTES = 900
 _RANGE_BYTES = 260
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """When a span was fetched and how long it may be served; `doubted` marks an unconfirmed "nothing there"."""
-
-    fetched_at: float
-    fresh_until: float
-    soft_until: float
-    hard_until: float
-    doubted: bool = False
-
-    @staticmethod
-    def of(fetched_at: float, lifetime: Lifetime, now: float) -> Stamp:
-        """Return the stamp of a span stored at `now`."""
-        fresh_until = now + lifetime.fresh_for
-        soft_until = fresh_until + lifetime.stale_while_for
-        return Stamp(fetched_at, fresh_until, soft_until, max(soft_until, fresh_until + lifetime.stale_error_for))
-
-    def freshness(self, now: float) -> Freshness:
-        """Return what may be done with the span at `now`."""
-        if now < self.fresh_until:
-            return Freshness.FRESH
-        if now < self.soft_until:
-            return Freshness.SOFT
-        return Freshness.HARD if now < self.hard_until else Freshness.DEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +66,14 @@ class Slice:
 class Series:
     """All bars kept of one ticker, size and adjustment."""
 
-    __slots__ = ("_cell_ms", "_cells", "_chunks", "_known", "weight_bytes")
+    __slots__ = ("_cell_ms", "_cells", "_chunks", "_known", "outdated", "weight_bytes")
 
     def __init__(self, size: BarSize) -> None:
         self._cell_ms = size.cell_ms
         self._cells: list[int] = []
         self._chunks: dict[int, Chunk | PackedChunk] = {}
         self._known: Ranges[Stamp] = Ranges()
+        self.outdated = False
         self.weight_bytes = _OVERHEAD_BYTES
 
     # --- asking -------------------------------------------------------------------------------------------
@@ -193,6 +169,17 @@ class Series:
                 merged = Merged.TAKEN
         self.weight_bytes += self._known_bytes() - before
         return merged
+
+    def outdate(self, now: float) -> None:
+        """Make everything stale for good, as what is all at a wrong scale: it may only stand in for the vendor. Whoever
+        keeps the series replaces it by a new one before the next page: bars of two scales never share an answer.
+        """
+        ends = (-(1 << 62), 1 << 62)
+        for start, stop, stamp in self._known.parts(*ends):
+            if stamp is not None:
+                until = min(now, stamp.fresh_until)
+                self._known.put(start, stop, replace(stamp, fresh_until=until, soft_until=until))
+        self.outdated = True
 
     def forget_cell(self, cell: int) -> None:
         """Give up the bars of one cell and that they were known."""

@@ -14,7 +14,8 @@ from stock_service.cache.bar_questions import BarsQuestion, SeriesKey
 from stock_service.cache.chunks import BarsText
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.ranges import Part, Span
-from stock_service.cache.series import Gaps, Merged, Ready, Series, Slice, Stamp
+from stock_service.cache.series import Gaps, Merged, Ready, Series, Slice
+from stock_service.cache.stamp import Stamp
 
 _FORGOTTEN_MAX = 10_000
 _CROWDED_FROM = 0.6  # of the bytes: from here on what is at rest is packed, and stays packed when it is read
@@ -85,9 +86,12 @@ class SeriesStore:
         `parts` are the lifetimes of all of `answered` in order (`bar_lifetimes.judge_parts`). `fetched_at` is when
         its fetch began; a page fetched before the ticker was last forgotten is not taken.
         """
-        if fetched_at <= self._forgotten.get(key.ticker, float("-inf")) or answered.start >= answered.stop:
+        if fetched_at < self._forgotten.get(key.ticker, float("-inf")) or answered.start >= answered.stop:
             return Merged.OLDER
         series = self._series.get(key)
+        if series is not None and series.outdated:
+            self._drop(key)
+            series = None
         if series is None:
             series = self._series[key] = Series(key.size)
             self._order[key, None] = None
@@ -101,18 +105,26 @@ class SeriesStore:
         self._evict()
         return merged
 
-    def forget_ticker(self, ticker: str, now: float, *, adjusted_only: bool = False) -> int:
-        """Give up the series of a ticker (a changed split list makes all its adjusted bars wrong at once).
+    def keys_of(self, ticker: str | None) -> list[SeriesKey]:
+        """Return what is kept of a ticker, or of all when it is None."""
+        return [key for key in self._series if ticker is None or key.ticker == ticker]
 
-        Fetches that began before `now` are not taken over any more. Returns how many series went.
-        """
-        gone = [key for key in self._series if key.ticker == ticker and (key.adjusted or not adjusted_only)]
-        for key in gone:
-            self._drop(key)
-        self._forgotten[ticker] = now
-        while len(self._forgotten) > _FORGOTTEN_MAX:
-            self._forgotten.popitem(last=False)
-        return len(gone)
+    def weight_of(self, key: SeriesKey) -> int:
+        """Return what one series weighs, in bytes."""
+        return self._series[key].weight_bytes
+
+    def forget(self, key: SeriesKey, now: float) -> None:
+        """Give up a series; pages of its ticker whose fetch began before `now` are not taken over any more."""
+        self._drop(key)
+        self._refuse_older(key.ticker, now)
+
+    def outdate(self, key: SeriesKey, now: float) -> None:
+        """Make a series stale as a whole (`Series.outdate`); older pages are refused as by `forget`."""
+        series = self._series[key]
+        before = series.weight_bytes
+        series.outdate(now)
+        self.weight_bytes += series.weight_bytes - before
+        self._refuse_older(key.ticker, now)
 
     def pack_oldest(self, chunks_max: int) -> int:
         """Pack up to so many of the least recently used chunks (0.5 ms each) and return how many were packed."""
@@ -126,6 +138,11 @@ class SeriesStore:
                 packed += series.pack_cell(cell)
                 self.weight_bytes += series.weight_bytes - before
         return packed
+
+    def _refuse_older(self, ticker: str, now: float) -> None:
+        self._forgotten[ticker] = now
+        while len(self._forgotten) > _FORGOTTEN_MAX:
+            self._forgotten.popitem(last=False)
 
     def _settle_order(self, key: SeriesKey, series: Series, answered: Span) -> None:
         for cell in series.used_cells(answered):

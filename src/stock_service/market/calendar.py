@@ -1,9 +1,9 @@
 """When markets trade, when they change, and when a day's data may be treated as final.
 
-Pure: the same question always has the same answer; what is remembered between questions is only the span that
-answered the last one. The exchange's special days come from `market/closures.py`. A year that table does not
+Pure: the same question has the same answer until something is learnt; what is remembered between questions is only the
+span that answered the last one. The exchange's special days come from `market/closures.py`. A year that table does not
 cover is refused by `supports`; its weekdays are taken for ordinary ones and their sessions are marked `assumed`.
-Never infers a closure: an unscheduled one is told by `with_closures`.
+Never infers a closure: an unscheduled one is told by `learn`.
 """
 
 from __future__ import annotations
@@ -58,9 +58,11 @@ class Calendar:
         self._early = dict(early)
         self._spans: dict[Market, _Span] = {}
 
-    def with_closures(self, closed: Collection[date] = (), early: Mapping[date, time] | None = None) -> Calendar:
-        """Return a calendar that also knows these closed days and early closes (New York time) of the exchange."""
-        return Calendar(self._closed | frozenset(closed), self._early | dict(early or {}))
+    def learn(self, closed: Collection[date] = (), early: Mapping[date, time] | None = None) -> None:
+        """Take over these closed days and early closes (New York time) of the exchange; none is ever taken back."""
+        self._closed |= frozenset(closed)
+        self._early.update(early or {})
+        self._spans.clear()
 
     def supports(self, year: int) -> bool:
         """Return whether the exchange's special days of `year` are known."""

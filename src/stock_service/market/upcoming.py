@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from stock_service.market.calendar import Calendar
-from stock_service.market.hours import NEW_YORK
+from stock_service.market.hours import NEW_YORK, ordinary_close
 
+_EARLIEST = time(10)  # no session ends before it has begun
 _EXCHANGES = ("NYSE", "NASDAQ")
 _LIST = msgspec.json.Decoder(list[Any])
 
@@ -26,10 +26,6 @@ class Closures:
 
     closed: frozenset[date]
     early: Mapping[date, time]
-
-    def added_to(self, calendar: Calendar) -> Calendar:
-        """Return a calendar that knows these too."""
-        return calendar.with_closures(self.closed, self.early)
 
 
 def read_closures(body: bytes) -> Closures:
@@ -47,7 +43,9 @@ def read_closures(body: bytes) -> Closures:
             if row["status"] == "closed":
                 closed.add(day)
             elif row["status"] == "early-close":
-                early[day] = _new_york_time(row["close"])
+                close = _new_york_time(row["close"])
+                if _EARLIEST <= close < ordinary_close():
+                    early[day] = close
         except (KeyError, TypeError, ValueError):
             continue
     return Closures(frozenset(closed), early)

@@ -20,6 +20,7 @@ from stock_service.cache.chunks import split_page
 from stock_service.cache.entry import GZIP_INLINE_BYTES
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
+from stock_service.cache.outdated import Outdated
 from stock_service.cache.policy import Policy
 from stock_service.cache.ranges import Span
 from stock_service.cache.series import Gaps, Merged, Ready, answered_span
@@ -33,6 +34,7 @@ PAGE_BARS = 50_000  # base bars: the vendor's largest page
 _HOLES_MAX = 2
 _PACKED_AT_ONCE = 6  # chunks, half a millisecond each
 _ROUNDS_MAX = 64  # fetches for one answer; a page of bars needs one, a range full of holes a few
+_SAME_MAX = 2  # a page whose fetch began before the ticker was given up is not taken: ask once more
 _JSON = "application/json"
 
 
@@ -60,6 +62,7 @@ class BarsSource:
         clock: Clock,
         link_origin: str,
         fleet: Fleet,
+        outdated: Outdated,
     ) -> None:
         self._store = store
         self._beyond = beyond
@@ -70,6 +73,7 @@ class BarsSource:
         self._clock = clock
         self._link_origin = link_origin
         self._fleet = fleet
+        self._outdated = outdated
 
     async def fetch(self, errand: Errand) -> Brought:
         """Return the answer, asking the vendor for what is missing.
@@ -83,7 +87,8 @@ class BarsSource:
         latest: Filled | None = None
         if errand.force:
             latest = await self._fill(question, question.span, errand)
-        for _ in range(_ROUNDS_MAX):
+        tried: list[Span] = []
+        while len(tried) < _ROUNDS_MAX:
             if latest is not None and latest.reply.status != 200:
                 return self._refusal(errand, latest.reply)
             planned = self._store.plan(question, self._clock.monotonic())
@@ -91,8 +96,12 @@ class BarsSource:
             if not wanted:
                 assert isinstance(planned, Ready)  # a gap always names a span
                 return await self._compose(errand, question, planned, latest)
+            span = next_span(question, wanted)
+            if tried.count(span) >= _SAME_MAX:
+                break  # its answer changes nothing: another call would not either
+            tried.append(span)
             try:
-                latest = await self._fill(question, next_span(question, wanted), errand)
+                latest = await self._fill(question, span, errand)
             except ServiceError as error:
                 fallback = planned.fallback if isinstance(planned, Gaps) else planned
                 if fallback is None or not may_fall_back(error):
@@ -109,7 +118,8 @@ class BarsSource:
         request = ask_for(question.key, span, descending=question.descending)
 
         async def ask() -> Filled:
-            async with self._fleet.seat(request, errand.deadline, force=errand.force) as seat:
+            counts_from = self._outdated.counts_from(request)
+            async with self._fleet.seat(request, errand.deadline, force=errand.force, counts_from=counts_from) as seat:
                 if seat.recalled is not None:
                     return await self._merge(question, span, seat.recalled.reply, seat.recalled.kept_at)
                 errand.spend()

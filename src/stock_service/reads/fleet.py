@@ -59,12 +59,15 @@ _EMPTY = nullcontext(Seat(None, None, _keep_private))
 class Fleet(Protocol):
     """The other processes."""
 
-    def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AbstractAsyncContextManager[Seat]:
+    def seat(
+        self, request: VendorRequest, deadline: float, *, force: bool, counts_from: float
+    ) -> AbstractAsyncContextManager[Seat]:
         """Return a seat for `request`, after waiting for whoever asks the same already.
 
         Args:
             deadline: monotonic instant by which our own call would have to be over.
             force: do not care what others have or do.
+            counts_from: what was fetched before this monotonic instant is no answer (`cache/outdated.py`).
         """
         ...
 
@@ -72,7 +75,9 @@ class Fleet(Protocol):
 class Alone:
     """A fleet of one."""
 
-    def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AbstractAsyncContextManager[Seat]:
+    def seat(
+        self, request: VendorRequest, deadline: float, *, force: bool, counts_from: float
+    ) -> AbstractAsyncContextManager[Seat]:
         """Return an empty seat at once."""
         return _EMPTY
 
@@ -86,17 +91,19 @@ class Together:
         self._origins = origins
 
     @asynccontextmanager
-    async def seat(self, request: VendorRequest, deadline: float, *, force: bool) -> AsyncIterator[Seat]:
+    async def seat(
+        self, request: VendorRequest, deadline: float, *, force: bool, counts_from: float
+    ) -> AsyncIterator[Seat]:
         """Return what another process has or brings in time, else the lead."""
         key = request.key
         found = None if force else await self._shared.find(key)
-        recalled = self._recalled(found)
+        recalled = self._recalled(found, counts_from)
         if recalled is not None and recalled.lifetime.fresh_for > 0:
             yield Seat(recalled, None, _keep_private)
             return
         lead = self._shared.alone(key) if force else await self._shared.lead(key, found, deadline - _EXCHANGE_NEEDS)
         if isinstance(lead, Found):
-            recalled = self._recalled(lead)
+            recalled = self._recalled(lead, counts_from)
             if recalled is not None and recalled.lifetime.fresh_for > 0:
                 yield Seat(recalled, None, _keep_private)
                 return
@@ -109,8 +116,8 @@ class Together:
 
             yield Seat(None, recalled if recalled is not None and recalled.usable else None, publish)
 
-    def _recalled(self, found: Found | None) -> Recalled | None:
-        if found is None:
+    def _recalled(self, found: Found | None, counts_from: float) -> Recalled | None:
+        if found is None or found.fetched_at < counts_from:
             return None
         stored = found.stored
         reply = Reply(stored.status, stored.content_type, stored.body, found.fetched_at, stored.request_id)

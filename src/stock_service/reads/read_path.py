@@ -28,6 +28,7 @@ from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.cache.memory import Memory
+from stock_service.cache.outdated import Outdated
 from stock_service.reads.decide import (
     ANY_WAY,
     Fetch,
@@ -106,8 +107,10 @@ class ReadPath:
         observer: Observer,
         settings: ReadSettings,
         jitter: Callable[[], float],
+        outdated: Outdated,
     ) -> None:
         self._memory = memory
+        self._outdated = outdated
         self._flights = flights
         self._source = source
         self._clock = clock
@@ -253,5 +256,7 @@ class ReadPath:
         if kept is not None and kept.fetched_at > entry.fetched_at:
             self._observer.notify(OlderDropped(entry.group))
             return kept
+        if entry.fetched_at < self._outdated.counts_from(reopen_request(entry.key)):
+            entry.expire(self._clock.monotonic())
         self._memory.put(entry)
         return entry

@@ -18,8 +18,9 @@ from stock_service.base.errors import BadRequest, NotRecorded
 from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, envelope, question_of
 from stock_service.cache.chunks import split_page
 from stock_service.cache.ranges import Part, Span
-from stock_service.cache.series import Gaps, Series, Stamp, answered_span
+from stock_service.cache.series import Gaps, Series, answered_span
 from stock_service.cache.sizes import day_at
+from stock_service.cache.stamp import Stamp
 from stock_service.market.hours import zone_of
 from stock_service.upstream.client import Exchange
 from stock_service.upstream.recorded import LINK_ORIGIN, RecordedHead, RecordingFaulty, read_heads, read_recorded

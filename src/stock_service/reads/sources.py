@@ -14,6 +14,7 @@ from stock_service.base.clock import Clock
 from stock_service.base.errors import ServiceError
 from stock_service.base.reply import Reply
 from stock_service.cache.freshness import Lifetime
+from stock_service.cache.outdated import Outdated
 from stock_service.reads.decide import may_fall_back, stale_reason
 from stock_service.reads.fleet import Fleet
 from stock_service.upstream.call import Priority
@@ -85,15 +86,21 @@ class Source(Protocol):
 class VendorSource:
     """The vendor as it stands: one question, one answer."""
 
-    def __init__(self, upstream: Upstream, policy: LifetimePolicy, clock: Clock, fleet: Fleet) -> None:
+    def __init__(
+        self, upstream: Upstream, policy: LifetimePolicy, clock: Clock, fleet: Fleet, outdated: Outdated
+    ) -> None:
         self._upstream = upstream
         self._policy = policy
         self._clock = clock
         self._fleet = fleet
+        self._outdated = outdated
 
     async def fetch(self, errand: Errand) -> Brought:
         """Ask the vendor, unless another process of the fleet has the answer."""
-        async with self._fleet.seat(errand.request, errand.deadline, force=errand.force) as seat:
+        counts_from = self._outdated.counts_from(errand.request)
+        async with self._fleet.seat(
+            errand.request, errand.deadline, force=errand.force, counts_from=counts_from
+        ) as seat:
             if seat.recalled is not None:
                 return Brought(seat.recalled.reply, seat.recalled.lifetime, asked=False)
             errand.spend()

@@ -92,6 +92,8 @@ class Counters:
             events.StaleServed: self._stale_served,
             events.FetchJoined: lambda _: self._count(table.COALESCED),
             events.OlderDropped: lambda _: self._count(table.OLDER_DROPPED),
+            events.Rescaled: lambda event: self._count(table.RESCALED, by=event.entries + event.series),
+            events.Purged: lambda event: self._count(table.PURGED, by=event.entries + event.series),
             events.RefreshFailed: lambda _: self._count(table.REFRESH_FAILED),
             events.VendorCalled: self._vendor_called,
             events.VendorRetried: lambda event: self._count(table.RETRIES, event.result),

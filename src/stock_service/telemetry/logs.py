@@ -77,6 +77,8 @@ class LogObserver:
             events.RequestFinished: self._request_finished,
             events.StaleServed: self._stale_served,
             events.RefreshFailed: self._refresh_failed,
+            events.Rescaled: self._rescaled,
+            events.Purged: self._purged,
             events.VendorCalled: self._vendor_called,
             events.VendorLimited: self._vendor_limited,
             events.SlotRefused: self._slot_refused,
@@ -123,6 +125,14 @@ class LogObserver:
 
     def _refresh_failed(self, event: events.RefreshFailed) -> None:
         self._tell_rarely(event, f"refresh of {event.group} failed: {event.error}", event.group, event.error)
+
+    def _rescaled(self, event: events.Rescaled) -> None:
+        message = f"splits: adjusted prices of {event.tickers} tickers are asked for anew"
+        self._tell(Level.INFO, event, message, _fields_of(event))
+
+    def _purged(self, event: events.Purged) -> None:
+        message = f"purged: {event.entries} answers and {event.series} series of bars"
+        self._tell(Level.WARNING, event, message, _fields_of(event))
 
     def _vendor_called(self, event: events.VendorCalled) -> None:
         if event.outcome in _NORMAL_OUTCOMES:

@@ -87,6 +87,10 @@ STALE_AGE = Metric("stock_service_cache_stale_age_seconds", Kind.HISTOGRAM, (), 
                    "How old were the stale answers of the slow path?", Use.ALERT, STALE_EDGES)
 COALESCED = Metric("stock_service_cache_coalesced_total", Kind.COUNTER, (), "requests",
                    "How many requests shared a vendor call that was already under way?", Use.DASHBOARD)
+RESCALED = Metric("stock_service_cache_rescaled_total", Kind.COUNTER, (), "answers and series",
+                  "How much became stale because a ticker split?", Use.DIAGNOSIS)
+PURGED = Metric("stock_service_cache_purged_total", Kind.COUNTER, (), "answers and series",
+                "How much did operators have forgotten?", Use.DIAGNOSIS)
 OLDER_DROPPED = Metric("stock_service_cache_older_dropped_total", Kind.COUNTER, (), "answers",
                        "How often did a slow old answer arrive after a newer one?", Use.DIAGNOSIS)
 REFRESH_FAILED = Metric("stock_service_cache_refresh_failures_total", Kind.COUNTER, (), "refreshes",

@@ -17,12 +17,15 @@ from stock_service.base.clock import Clock
 from stock_service.base.events import BreakerOverridden, Broadcast, Observer
 from stock_service.cache.flight import Flights
 from stock_service.cache.memory import Memory
+from stock_service.cache.outdated import Outdated
 from stock_service.cache.policy import Policy
 from stock_service.cache.series_store import SeriesStore
 from stock_service.config.sections import Settings
 from stock_service.market.calendar import Calendar
 from stock_service.reads.bars_source import BarsSource
 from stock_service.reads.fleet import Alone
+from stock_service.reads.market_news import MarketNews, NewsSettings
+from stock_service.reads.purge import Purge
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
@@ -107,12 +110,15 @@ class _Builder:
         self._memory = Memory(settings.cache.max_bytes - for_series)
         self._series = SeriesStore(for_series)
         self._flights: Flights[Landed] = Flights(clock)
+        self._outdated = Outdated()
         self._lookup = Lookup()
         self._shared = self._make_shared()
         self._answering = make_answering(settings, upstream_settings(settings).client, clock, self._observer)
         self._market_clock = self._answering.market_clock
+        self._purge = Purge(self._memory, self._series, self._outdated, self._market_clock)
         self._upstream = self._make_upstream()
         self._reads = self._make_reads()
+        self._news = self._make_news()
         self._gate = self._make_gate()
 
     def build(self) -> Service:
@@ -144,6 +150,7 @@ class _Builder:
             _reads=self._reads,
             _flights=self._flights,
             _upstream=self._upstream,
+            _news=self._news,
             _shared=self._shared,
         )
         self._service = service
@@ -171,14 +178,16 @@ class _Builder:
             observer=self._observer,
             settings=ReadSettings(self._settings.server.request_timeout, self._origins),
             jitter=random.random,
+            outdated=self._outdated,
         )
 
     def _make_source(self) -> BarsSource:
         policy = Policy(self._calendar, policy_settings(self._settings))
         fleet = Alone() if self._shared is None else self._shared.fleet
+        self._vendor = VendorSource(self._upstream, policy, self._market_clock, fleet, self._outdated)
         return BarsSource(
             store=self._series,
-            beyond=VendorSource(self._upstream, policy, self._market_clock, fleet),
+            beyond=self._vendor,
             upstream=self._upstream,
             gaps=Flights(self._clock),
             policy=policy,
@@ -186,7 +195,23 @@ class _Builder:
             clock=self._market_clock,
             link_origin=self._settings.upstream.url,
             fleet=fleet,
+            outdated=self._outdated,
         )
+
+    def _make_news(self) -> MarketNews:
+        return MarketNews(
+            source=self._vendor,
+            calendar=self._calendar,
+            purge=self._purge,
+            clock=self._market_clock,
+            observer=self._observer,
+            kept=self._keeps_anything,
+            settings=NewsSettings(self._settings.server.request_timeout, self._origins),
+        )
+
+    def _keeps_anything(self) -> bool:
+        """Say whether the market's news concern us: not while nothing is kept, and not in a recording."""
+        return not self._settings.upstream.replay_dir and len(self._series) + self._memory.entries > 0
 
     def _make_gate(self) -> Gate:
         path = self._settings.access.keys_file
@@ -215,6 +240,8 @@ class _Builder:
             doorkeeper=doorkeeper,
             breaker=_Lever(self._upstream, self._observer),
             snapshot=self._upstream.breaker_snapshot,
+            purge=self._purge,
+            observer=self._observer,
         )
         views = Views(
             settings=self._settings,
@@ -224,6 +251,7 @@ class _Builder:
             upstream=self._upstream,
             gate=self._gate,
             shared=self._shared,
+            news=self._news,
             clock=self._clock,
             readiness=self._readiness,
             running=lambda: self._app.running,

@@ -10,6 +10,7 @@ from stock_service.access.gate import Gate
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
 from stock_service.cache.flight import Flights
+from stock_service.reads.market_news import MarketNews
 from stock_service.reads.read_path import Landed, ReadPath
 from stock_service.upstream.call import Upstream
 from stock_service.web.app import App
@@ -40,12 +41,21 @@ class Service:
     _reads: ReadPath
     _flights: Flights[Landed]
     _upstream: Upstream
+    _news: MarketNews
     _shared: Shared | None = None
     ready: bool = False
 
     async def do_chores(self) -> None:
-        """Look after the keys once a second, and after the shared store, for ever."""
-        await asyncio.gather(self._watch_keys(), *(() if self._shared is None else (self._shared.keep(),)))
+        """Look after the keys once a second, after the news of the market and after the shared store, for ever."""
+        shared = () if self._shared is None else (self._shared.keep(),)
+        await asyncio.gather(self._watch_keys(), self._watch_market(), *shared)
+
+    async def _watch_market(self) -> None:
+        while True:
+            try:
+                await self._news.keep()
+            except Exception as error:  # noqa: BLE001 - one failed look must not end all later ones
+                self.observer.notify(Faulted("chores", error))
 
     async def _watch_keys(self) -> None:
         generation = self._gate.generation
@@ -58,6 +68,10 @@ class Service:
             if self._gate.generation != generation:
                 generation = self._gate.generation
                 self._lookup.distrust_all()
+
+    async def look_at_market(self) -> None:
+        """Look once after what the market's news make wrong; the chores do so every minute."""
+        await self._news.look()
 
     def quiet(self) -> None:
         """Start no more background work; what was asked is still answered."""

@@ -12,6 +12,7 @@ from stock_service.cache.flight import Flights
 from stock_service.cache.memory import Memory
 from stock_service.cache.series_store import SeriesStore
 from stock_service.config.sections import Settings
+from stock_service.reads.market_news import MarketNews
 from stock_service.reads.read_path import Landed
 from stock_service.telemetry.metrics import CacheSize, QuotaLevel, SeriesCounts, Sources
 from stock_service.upstream.breaker import State
@@ -35,6 +36,7 @@ class Views:
         upstream: Upstream,
         gate: Gate,
         shared: Shared | None,
+        news: MarketNews,
         clock: Clock,
         readiness: Callable[[], str],
         running: Callable[[], int],
@@ -46,6 +48,7 @@ class Views:
         self._upstream = upstream
         self._gate = gate
         self._shared = shared
+        self._news = news
         self._clock = clock
         self._readiness = readiness
         self._running = running
@@ -84,6 +87,7 @@ class Views:
                 "bytes": series.weight_bytes,
                 "evictions": series.evictions,
             },
+            "market_news": self._news.snapshot(),
             "shared": None if self._shared is None else self._shared.snapshot(),
             "requests": {"running": self._running(), "fetches": len(self._flights)},
             "clients": [

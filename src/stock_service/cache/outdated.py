@@ -1,0 +1,92 @@
+"""From which instant on answers about a ticker count: what was fetched before is wrong, however fresh it looks.
+
+Two things make an answer wrong before its time: a split (adjusted prices turn to another scale overnight) and an
+operator who purges a ticker. Whoever keeps, or is handed, an answer compares its fetch with the instant named here.
+Pure; instants are monotonic seconds, minus infinity where nothing happened.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from stock_service.cache.subject import asked_params
+from stock_service.market.markets import Market, market_of
+from stock_service.vendor.endpoints import Group
+from stock_service.vendor.request import VendorRequest
+
+NEVER = float("-inf")
+
+_TICKERS_MAX = 10_000
+_TICKER_PARAMS = ("ticker", "ticker.any_of", "tickers", "underlying_ticker", "underlying_asset")
+_PRICES = frozenset({Group.BARS, Group.PREV, Group.OPENCLOSE, Group.INDICATOR})
+_RECORDS = frozenset({Group.TICKER, Group.CORP})  # shares outstanding, the split list itself
+
+
+class Outdated:
+    """Since when answers about a ticker, or about all of them, count."""
+
+    def __init__(self) -> None:
+        self._purged: OrderedDict[str, float] = OrderedDict()
+        self._rescaled: OrderedDict[str, float] = OrderedDict()
+        self._everything = NEVER
+        self._any_split = NEVER
+
+    def purge(self, ticker: str | None, since: float) -> None:
+        """Let no answer about `ticker`, or none at all when it is None, count that was fetched before `since`."""
+        if ticker is None:
+            self._everything = max(self._everything, since)
+        else:
+            _note(self._purged, ticker, since)
+
+    def rescale(self, ticker: str, since: float) -> None:
+        """Let no answer count that holds split-adjusted prices of `ticker` and was fetched before `since`."""
+        _note(self._rescaled, ticker, since)
+
+    def rescale_market(self, since: float) -> None:
+        """The same for answers that hold adjusted prices of all tickers."""
+        self._any_split = max(self._any_split, since)
+
+    def counts_from(self, request: VendorRequest) -> float:
+        """Return from which instant on an answer to `request` counts."""
+        found = self._everything
+        tickers = named_tickers(request)
+        if self._purged:
+            found = max([found, *(self._purged.get(ticker, NEVER) for ticker in tickers)])
+        if self._any_split > found and is_market_wide(request):
+            found = self._any_split
+        if self._rescaled and follows_splits(request):
+            found = max([found, *(self._rescaled.get(ticker, NEVER) for ticker in tickers)])
+        return found
+
+
+def named_tickers(request: VendorRequest) -> frozenset[str]:
+    """Return the tickers a question names, in its path or in its parameters."""
+    params = asked_params(request)
+    lists = [request.path_params.get("ticker", ""), *(params.get(name, "") for name in _TICKER_PARAMS)]
+    return frozenset(ticker for text in lists for ticker in text.split(",") if ticker)
+
+
+def follows_splits(request: VendorRequest) -> bool:
+    """Return whether a split of a ticker it names makes the answer to `request` wrong."""
+    group = request.endpoint.group
+    if group in _RECORDS:
+        return True
+    if group not in _PRICES or market_of(request.path_params.get("ticker", "X:")) is not Market.STOCKS:
+        return False
+    return _adjusted(request)
+
+
+def is_market_wide(request: VendorRequest) -> bool:
+    """Return whether the answer holds adjusted prices of all stocks: any split makes it wrong."""
+    return request.endpoint.name == "grouped_stocks" and _adjusted(request)
+
+
+def _adjusted(request: VendorRequest) -> bool:
+    return asked_params(request).get("adjusted", "true") != "false"
+
+
+def _note(instants: OrderedDict[str, float], ticker: str, since: float) -> None:
+    instants[ticker] = max(instants.get(ticker, NEVER), since)
+    instants.move_to_end(ticker)
+    while len(instants) > _TICKERS_MAX:
+        instants.popitem(last=False)
