@@ -100,6 +100,16 @@ def test_what_the_screen_proposes_works_as_typed(demo: Demo) -> None:
         assert "AAPL" in demo.type(command)
 
 
+def test_a_taken_port_is_said_in_one_line(demo: Demo) -> None:
+    port = demo.url.rpartition(":")[2]
+    for command, place in (("serve", f"127.0.0.1:{port}"), ("demo", f"port {port}"), ("simulate", f"port {port}")):
+        line = [sys.executable, "-m", "stock_service", command, "--port", port]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"cannot listen on {place}: ")
+        assert done.stderr.count("\n") == 1
+
+
 def test_ctrl_c_ends_the_demo_with_0(demo: Demo) -> None:
     """Last of this file: the demo is shared."""
     demo.process.send_signal(signal.SIGINT)

@@ -31,7 +31,7 @@ def demo(port: int, calls: int, per: float, seed: int) -> None:
 
     Prices are made up, the same for the same seed. The free plan: --calls 5 --per 60s
     """
-    run_or_exit(_run(port, SimulatorSettings(port=0, seed=seed, key=_KEY, calls=calls, per=per)))
+    run_or_exit(_run(port, SimulatorSettings(port=0, seed=seed, key=_KEY, calls=calls, per=per)), f"port {port}")
     sys.exit(0)
 
 

@@ -31,5 +31,6 @@ def serve(config_path: Path | None, host: str | None, port: int | None, record: 
     def announce(address: str, plan: str) -> None:
         click.echo(first_screen(loaded.settings, address, plan), err=True)
 
-    run_or_exit(run_gateway(loaded, announce))
+    server = loaded.settings.server
+    run_or_exit(run_gateway(loaded, announce), f"{server.host}:{server.port}")
     sys.exit(0)

@@ -56,7 +56,7 @@ def simulate(  # one argument for each option
         click.echo(f"  STOCKS_UPSTREAM__URL={url} STOCKS_UPSTREAM__API_KEY=<the --key> stock-service serve", err=True)
 
     try:
-        run_or_exit(run_simulator(settings, SystemClock(), announce))
+        run_or_exit(run_simulator(settings, SystemClock(), announce), f"port {port}")
     except ValueError as error:
         click.echo(f"simulate: {error}", err=True)
         sys.exit(ExitCode.FAULTY)

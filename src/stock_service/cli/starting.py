@@ -14,12 +14,12 @@ from stock_service.cli.exit_codes import ExitCode
 from stock_service.upstream.recorded import RecordingFaulty
 
 
-def run_or_exit(running: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; exit with `FAULTY` when the address, the keys file or a recording cannot be used."""
+def run_or_exit(running: Coroutine[Any, Any, None], place: str) -> None:
+    """Run to the end; exit with `FAULTY` when `place` (host and port), the keys file or a recording cannot be used."""
     try:
         uvloop.run(running)
     except OSError as error:
-        click.echo(f"cannot listen: {error.strerror or error}; choose another --port or --host", err=True)
+        click.echo(f"cannot listen on {place}: {error.strerror or error}; choose another port or address", err=True)
         sys.exit(ExitCode.FAULTY)
     except KeysFaulty as error:
         click.echo(f"keys file: {error}", err=True)
