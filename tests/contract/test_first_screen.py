@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def test_what_the_screen_proposes_works_as_typed(demo: Demo) -> None:
     assert len(proposed) == 3
     for command in proposed:
         assert "AAPL" in demo.type(command)
+
+
+def test_every_link_of_the_docs_page_answers_and_none_leads_elsewhere(demo: Demo) -> None:
+    page = demo.type("curl -sf http://127.0.0.1:8080/docs")
+    links = [unescape(link) for link in re.findall(r'(?:href|src)="([^"]+)"', page)]
+    assert len(links) > 10
+    for link in links:
+        assert link.startswith("/")
+        assert demo.type(f"curl -sfg 'http://127.0.0.1:8080{link}'")
 
 
 def test_a_taken_port_is_said_in_one_line(demo: Demo) -> None:

@@ -25,10 +25,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route of the API. `route` is its closed name in metrics and logs."""
+    """One route of the API. `route` is its closed name in metrics and logs, `example` a path and query to try."""
 
     route: str
     template: str
+    example: str
     summary: str
     answer: type
     parameters: tuple[Parameter, ...] = ()
@@ -46,6 +47,7 @@ OPERATIONS = (
     Operation(
         "api_quotes",
         "/api/stocks",
+        "/api/stocks?symbols=AAPL,MSFT,X:BTCUSD",
         "Latest prices of several symbols",
         Quotes,
         (
@@ -57,10 +59,17 @@ OPERATIONS = (
             ),
         ),
     ),
-    Operation("api_quote", "/api/stocks/{symbol}", "Latest price, change, day range and session of one symbol", Quote),
+    Operation(
+        "api_quote",
+        "/api/stocks/{symbol}",
+        "/api/stocks/AAPL",
+        "Latest price, change, day range and session of one symbol",
+        Quote,
+    ),
     Operation(
         "api_bars",
         "/api/stocks/{symbol}/bars",
+        "/api/stocks/AAPL/bars?from=2024-01-02&to=2024-01-31&every=1d&format=csv",
         "Bars of one symbol over a span of days, whole: every page of the vendor's answer",
         BarsAnswer,
         (
@@ -73,13 +82,16 @@ OPERATIONS = (
                 default="1d",
             ),
             Parameter("adjusted", "adjust for splits", {"type": "boolean"}, default="true"),
-            Parameter("format", "form of the answer", {"type": "string", "enum": list(FORMATS)}, default="json"),
+            Parameter(
+                "format", f"one of {', '.join(FORMATS)}", {"type": "string", "enum": list(FORMATS)}, default="json"
+            ),
         ),
         tuple(FORMATS.values()),
     ),
     Operation(
         "api_average",
         "/api/stocks/{symbol}/average",
+        "/api/stocks/AAPL/average?days=7",
         "Closing prices of the last finished sessions and their mean",
         Average,
         (
@@ -91,7 +103,13 @@ OPERATIONS = (
             ),
         ),
     ),
-    Operation("api_market", "/api/market", "Whether the markets are open, and when that changes next", MarketStatus),
+    Operation(
+        "api_market",
+        "/api/market",
+        "/api/market",
+        "Whether the markets are open, and when that changes next",
+        MarketStatus,
+    ),
 )
 
 _PATTERNS = tuple((operation.pattern, operation) for operation in OPERATIONS)

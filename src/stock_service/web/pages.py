@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 from stock_service import __version__
@@ -23,6 +24,14 @@ client = RESTClient(api_key="your key here", base="http://HOST:8080")
 for bar in client.list_aggs("AAPL", 1, "day", "2024-01-02", "2024-06-28"):
     print(bar)"""
 
+_READING = (
+    ("Your key", "<code>Authorization: Bearer KEY</code> or <code>apiKey=KEY</code>, where this gateway asks for one"),
+    ("<code>Age</code>", "seconds since the vendor was asked"),
+    ("<code>Cache-Status</code>", "<code>hit</code>, <code>fwd=uri-miss</code>, or <code>fwd=stale</code> and why"),
+    ("<code>ETag</code>", "send it back as <code>If-None-Match</code>: 304 while nothing changed"),
+    ("<code>Retry-After</code>", "on 429 and 503: after so many seconds asking again makes sense"),
+    ("Errors", "in the vendor's shape under the vendor's paths, RFC 9457 problems under <code>/api</code>"),
+)
 _OPS = (
     ("/health", "200 while the process lives; says ok or degraded"),
     ("/ready", "200 when traffic may come, 503 while starting or draining"),
@@ -52,18 +61,26 @@ def _operation(operation: Operation) -> str:
         for p in operation.parameters
     )
     table = f"<table>{rows}</table>" if rows else ""
-    return f"<h3><code>GET {escape(operation.template)}</code></h3><p>{escape(operation.summary)}.</p>{table}"
+    example = escape(operation.example)
+    return (
+        f"<h3><code>GET {escape(operation.template)}</code></h3><p>{escape(operation.summary)}."
+        f' Try <a href="{example}">{example}</a></p>{table}'
+    )
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> str:
+    return "<table>" + "".join(f"<tr><td>{name}</td><td>{about}</td></tr>" for name, about in rows) + "</table>"
 
 
 def _docs() -> str:
     operations = "".join(_operation(operation) for operation in OPERATIONS)
-    ops = "".join(f"<tr><td><code>{path}</code></td><td>{escape(about)}</td></tr>" for path, about in _OPS)
+    ops = _rows((f'<a href="{path}"><code>{path}</code></a>', escape(about)) for path, about in _OPS)
     return (
         f"<h1>Stock Service {escape(__version__)}</h1>"
         "<h2>The vendor's API</h2><p>Every path of the vendor's REST API answers here as the vendor does, from the"
         " cache where possible. The vendor's own clients work unchanged:</p>"
         f"<pre>{escape(_CLIENT)}</pre>"
-        f"<h2>Our own API</h2>{operations}<h2>Operation</h2><table>{ops}</table>"
+        f"<h2>Our own API</h2>{operations}<h2>Asking and reading</h2>{_rows(_READING)}<h2>Operation</h2>{ops}"
     )
 
 
