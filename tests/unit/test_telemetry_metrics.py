@@ -228,9 +228,7 @@ def test_answers_of_the_hit_path_are_counted_like_all_others() -> None:
     ok, gone = Series("bars", "GET", 200), Series("bars", "GET", 404)
     ok.answered, ok.not_modified, ok.stale = 5, 2, 1
     gone.answered = 1
-    for series, count in ((ok, 7), (gone, 1)):
-        for _ in range(count):
-            series.observe(0.00002)
+    ok.seconds, gone.seconds = 7 * 0.00002, 0.00002
     counters = Counters(SETS)
     counters.notify(finished(200, 0.02))
     counters.notify(events.CacheHit("bars", "team"))

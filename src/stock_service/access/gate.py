@@ -46,12 +46,12 @@ class Client:
         "expires_at",
         "id",
         "limit_headers",
-        "limit_lines",
         "limited",
         "no_cache",
         "requests",
         "retry_after",
         "take",
+        "take_lines",
         "vendor_calls",
     )
 
@@ -59,8 +59,8 @@ class Client:
     borrow: Callable[[], Awaitable[bool]] | None
     take: Callable[[float], bool]
     retry_after: Callable[[float], float]
+    take_lines: Callable[[float], bytes | None]
     limit_headers: Callable[[float], Headers]
-    limit_lines: Callable[[float], bytes]
 
     def __init__(self, client_id: str, limit: Limit | None = None, allowances: Allowances = own_allowance) -> None:
         self.id = client_id
@@ -88,8 +88,8 @@ class Client:
         self.borrow = quota.borrow
         self.take = quota.take
         self.retry_after = quota.retry_after
+        self.take_lines = quota.take_lines
         self.limit_headers = quota.limit_headers
-        self.limit_lines = quota.limit_lines
 
 
 class Gate:

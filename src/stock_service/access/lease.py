@@ -182,6 +182,10 @@ class Lease:
         left, more_after = self._state(now)
         return self._ready[left] if self._ready else lines_of(self._policy, left, more_after)
 
+    def take_lines(self, now: float) -> bytes | None:
+        """Do what `take` does; return `limit_lines`, or None when there was none here."""
+        return self.limit_lines(now) if self.take(now) else None
+
     def _take_last(self, now: float) -> bool:
         if now >= self._wish_at:
             self._wake()

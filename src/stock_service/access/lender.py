@@ -117,6 +117,7 @@ class _Account:
         "limit_lines",
         "retry_after",
         "take",
+        "take_lines",
         "waiting",
     )
 
@@ -124,6 +125,7 @@ class _Account:
     retry_after: Callable[[float], float]
     limit_headers: Callable[[float], Headers]
     limit_lines: Callable[[float], bytes]
+    take_lines: Callable[[float], bytes | None]
 
     def __init__(
         self, launch: Callable[[_Account], None], client_id: str, limit: Limit, pods: int, clock: Clock
@@ -134,6 +136,7 @@ class _Account:
         self.lease = lease = Lease(limit, pods, self.wake)
         self.take, self.retry_after = lease.take, lease.retry_after
         self.limit_headers, self.limit_lines = lease.limit_headers, lease.limit_lines
+        self.take_lines = lease.take_lines
         self.waiting: list[asyncio.Future[bool]] = []
         self.asking = False
 

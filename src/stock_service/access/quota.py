@@ -80,13 +80,18 @@ class Allowance(Protocol):
         """Return the same as finished head lines."""
         ...
 
+    @property
+    def take_lines(self) -> Callable[[float], bytes | None]:
+        """Do what `take` does; return `limit_lines`, or None when nothing was left. A hit pays for this one call."""
+        ...
+
 
 class Quota:
     """One client's allowance, all of it here."""
 
     borrow: ClassVar[None] = None
 
-    __slots__ = ("_burst", "_policy", "_rate", "_ready", "_spare_for", "_step_for", "_taken_until")
+    __slots__ = ("_burst", "_lines", "_policy", "_rate", "_ready", "_room", "_spare_for", "_step_for", "_taken_until")
 
     def __init__(self, limit: Limit) -> None:
         self._rate = limit.rate
@@ -95,6 +100,9 @@ class Quota:
         self._spare_for = (limit.burst - 1 + SLACK) / limit.rate
         self._taken_until = -math.inf
         self._policy = policy_of(limit)
+        self._room = limit.burst + SLACK
+        steady = limit.rate >= 1.0  # the next request is never more than a second away
+        self._lines = b'ratelimit-policy: %b\r\nratelimit: "client";r=%%d;t=1\r\n' % self._policy if steady else b""
         self._ready = ready_lines(limit)
 
     def take(self, now: float) -> bool:
@@ -121,19 +129,31 @@ class Quota:
         return [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"client";r=%d;t=%d' % self._state(now))]
 
     def limit_lines(self, now: float) -> bytes:
-        """Return the same fields as finished head lines, for the path below the framework."""
-        if self._ready:
-            busy_for = self._taken_until - now
-            left = int(self._burst + SLACK - busy_for * self._rate) if busy_for > 0.0 else self._burst
-            return self._ready[left if left > 0 else 0]
-        return lines_of(self._policy, *self._state(now))
+        """Return the same fields as finished head lines."""
+        left, more_after = self._state(now)
+        return self._ready[left] if self._ready else lines_of(self._policy, left, more_after)
+
+    def take_lines(self, now: float) -> bytes | None:
+        """Do what `take` does; return `limit_lines`, or None when nothing was left to take."""
+        until = self._taken_until
+        if until < now:
+            until = now
+        elif until - now > self._spare_for:
+            return None
+        self._taken_until = until = until + self._step_for
+        lines = self._lines
+        if not lines:
+            return lines_of(self._policy, *self._state(now))
+        left = int(self._room - (until - now) * self._rate)
+        ready = self._ready
+        return ready[left] if ready else lines % left
 
     def _state(self, now: float) -> tuple[int, int]:
         busy_for = self._taken_until - now
         if busy_for <= 0.0:
             return self._burst, 1
         # Below zero for an asker whose `now` is a little older than the last taker's.
-        left = max(0.0, self._burst + SLACK - busy_for * self._rate)
+        left = max(0.0, self._room - busy_for * self._rate)
         if self._step_for <= 1.0:
             return int(left), 1
         # To the instant the next whole request becomes free, never earlier than `retry_after` rounded up.
@@ -180,6 +200,10 @@ class Unlimited:
 
     def limit_lines(self, _now: float) -> bytes:
         """Return no lines."""
+        return b""
+
+    def take_lines(self, _now: float) -> bytes | None:
+        """Let every request through, with no lines."""
         return b""
 
 

@@ -15,11 +15,12 @@ from stock_service.cache.entry import Entry, Variant
 from stock_service.web.conditional import matches_etag
 from stock_service.web.guard_connection import GuardedConnection
 from stock_service.web.hit_head import Head
-from stock_service.web.hit_series import Series
+from stock_service.web.hit_series import QUICK_FOR, Series
 from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import HitClient, Lookup, Target, Trusted
 from stock_service.web.origin import Networks, client_origin
 
+_ID_LINE = b"x-request-id: %b\r\n\r\n"
 RENEW_EVERY = 1.0  # how often a hit past the fresh time asks for a renewal of one entry
 
 Renew = Callable[[Entry, HitClient], None]
@@ -36,9 +37,8 @@ class Answers:
 
     __slots__ = (
         "_date",
+        "_id_lines",
         "_monotonic",
-        "_names",
-        "_numbers",
         "_observer",
         "_public_url",
         "_renew",
@@ -60,8 +60,8 @@ class Answers:
     ) -> None:
         self._date = date
         self._monotonic = clock.monotonic
-        self._names = b"x-request-id: %b" % names.encode("ascii")
-        self._numbers: Iterator[int] = count(1)
+        # The last head line with its end, a new id in each: made without leaving C.
+        self._id_lines: Iterator[bytes] = map((_ID_LINE % b"%b%%x" % names.encode("ascii")).__mod__, count(1))
         self._observer = observer
         self._public_url = public_url
         self._renew = renew
@@ -72,66 +72,50 @@ class Answers:
         """Answer from the entry `target` leads to, and count it; False, and nothing sent, if that is not simple."""
         now = self._monotonic()
         entry = target.entry
-        if entry is None or now >= entry.soft_until or (target.credential and head.credential):
+        if entry is None or now >= entry.soft_until:
             return False
         trusted = self._trusted.get(target.credential or head.credential)
-        if trusted is None or now >= trusted.until:
+        if trusted is None or now >= trusted.until or (target.credential and head.credential):
             return False
         series, client = target.series, trusted.client
         try:
             variant = entry.ready[head.packed] or self._pointed(connection, entry, head)
-            if variant is None or not client.take(now):
+            limit_lines = None if variant is None else client.take_lines(now)
+            if variant is None or limit_lines is None:
                 return False
             if now >= entry.fresh_until:
                 self._serve_stale(entry, client, series, now)
             client.requests += 1
             entry.hits += 1
             connection.since = now
-            if head.unusual or target.head_only or variant.small is None:
-                self._send_unusual(connection, target, entry, variant, head, client, now)
+            id_line = next(self._id_lines) if head.request_id is None else _ID_LINE % head.request_id
+            if head.etags is not None and entry.status == 200 and _is_known(variant.etag, head.etags):
+                self._send_not_modified(connection, entry, variant, limit_lines + id_line, now)
+                series.not_modified += 1
             else:
                 if now >= variant.ok_until:
                     variant.render_ok(entry, now, self._date.value())
                 series.answered += 1
-                number = next(self._numbers)
-                connection.transport.write(
-                    b"%b%b%b%x\r\n\r\n%b" % (variant.ok, client.limit_lines(now), self._names, number, variant.small)
-                )
+                body = b"" if target.head_only else variant.small
+                if body is None:
+                    connection.transport.writelines((b"".join((variant.ok, limit_lines, id_line)), *variant.pieces))
+                else:
+                    connection.transport.write(b"".join((variant.ok, limit_lines, id_line, body)))
         except Exception as error:  # noqa: BLE001 - a fault here costs speed, not the answer
             self._observer.notify(Faulted("hit", error))
             return False
-        series.observe(self._monotonic() - now)
+        spent = self._monotonic() - now
+        series.seconds += spent
+        if spent > QUICK_FOR:
+            series.note_slow(spent)
         return True
 
-    def _send_unusual(
-        self,
-        connection: GuardedConnection,
-        target: Target,
-        entry: Entry,
-        variant: Variant,
-        head: Head,
-        client: HitClient,
-        now: float,
+    def _send_not_modified(
+        self, connection: GuardedConnection, entry: Entry, variant: Variant, own_lines: bytes, now: float
     ) -> None:
-        """Answer a head with validators or a request id of its own, a HEAD, or with a large body."""
-        if head.request_id is None:
-            own_lines = b"%b%b%x\r\n\r\n" % (client.limit_lines(now), self._names, next(self._numbers))
-        else:
-            own_lines = b"%bx-request-id: %b\r\n\r\n" % (client.limit_lines(now), head.request_id)
-        etags = head.etags
-        if etags is not None and entry.status == 200 and (etags == variant.etag or matches_etag(etags, variant.etag)):
-            if now >= variant.not_modified_until:
-                variant.render_not_modified(entry, now, self._date.value())
-            target.series.not_modified += 1
-            connection.transport.write(variant.not_modified + own_lines)
-            return
-        if now >= variant.ok_until:
-            variant.render_ok(entry, now, self._date.value())
-        target.series.answered += 1
-        if target.head_only:
-            connection.transport.write(variant.ok + own_lines)
-        else:
-            connection.transport.writelines((variant.ok + own_lines, *variant.pieces))
+        if now >= variant.not_modified_until:
+            variant.render_not_modified(entry, now, self._date.value())
+        connection.transport.write(variant.not_modified + own_lines)
 
     def _pointed(self, connection: GuardedConnection, entry: Entry, head: Head) -> Variant | None:
         """Return the variant whose links lead to the host this client used, if it has been made."""
@@ -152,3 +136,8 @@ class Answers:
         if now >= entry.renew_at:
             entry.renew_at = now + RENEW_EVERY
             self._renew(entry, client)
+
+
+def _is_known(etag: bytes, etags: bytes) -> bool:
+    """Return whether a client that sent `etags` in `If-None-Match` has the answer already."""
+    return etags == etag or matches_etag(etags, etag)

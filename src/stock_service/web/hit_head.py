@@ -37,12 +37,9 @@ HeaderFields = list[tuple[bytes, bytes]]
 
 
 class Head:
-    """The meaning of one block of header fields. `origin` is worked out by whoever needs it first, and kept here.
+    """The meaning of one block of header fields. `origin` is worked out by whoever needs it first, and kept here."""
 
-    `unusual`: there are validators (`etags`), or a request id of the client's own.
-    """
-
-    __slots__ = ("credential", "etags", "fields", "origin", "packed", "request_id", "unusual")
+    __slots__ = ("credential", "etags", "fields", "origin", "packed", "request_id")
 
     def __init__(
         self,
@@ -57,7 +54,6 @@ class Head:
         self.packed = packed
         self.etags = etags
         self.request_id = request_id
-        self.unusual = etags is not None or request_id is not None
         self.origin: bytes | None = None
 
 

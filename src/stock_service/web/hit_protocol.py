@@ -48,7 +48,7 @@ class HitProtocol(GuardedProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         # The process's tables; here, because an attribute of the object is found faster than one of its class.
-        self.answers = self.all_answers
+        self.give = self.all_answers.give
         self.targets = self.all_targets
         # Remembered header lines, whole or as a template, and what they mean.
         self._block: bytes | None = None
@@ -66,7 +66,7 @@ class HitProtocol(GuardedProtocol):
             target = self.targets.get(line)
             if target is not None:
                 known = self._meaning if block == self._block else self._fitting(block)
-                if known is not None and self.answers.give(self, target, known):
+                if known is not None and self.give(self, target, known):
                     return
                 if block.find(HEAD_END) == len(block) - len(HEAD_END) >= 0:
                     self._line, self._lines = line, block
@@ -79,7 +79,7 @@ class HitProtocol(GuardedProtocol):
         """Answer one whole head from memory, or give it to the parser."""
         known = self._meaning if block == self._block else self._fitting(block)
         target = None if known is None or self.drain.started else self.targets.get(line)
-        if target is None or known is None or not self.answers.give(self, target, known):
+        if target is None or known is None or not self.give(self, target, known):
             self._line, self._lines = line, block
             super().begin(head, line, block)
 
@@ -105,7 +105,7 @@ class HitProtocol(GuardedProtocol):
         if meaning is None:
             return False
         self._remember(meaning)
-        if not self.answers.give(self, target, meaning):
+        if not self.give(self, target, meaning):
             return False
         self.started = True
         self.idle_for = self.limits.keep_alive_for

@@ -30,17 +30,16 @@ EDGES = (
     10.0,
     30.0,
 )
-_FIRST_EDGE = EDGES[0]
+QUICK_FOR = EDGES[0]  # seconds; nearly every hit is quicker, and pays for no bucket
 
 
 class Series:
     """Answers of one route and method with one status, and the 304s given in their place.
 
-    `buckets[i]` counts answers that took at most `EDGES[i]` seconds and more than the edge before; the last bucket has
-    no edge. `stale` counts those of all answers that were past their fresh time and being renewed.
+    `stale` counts those of all answers that were past their fresh time and being renewed.
     """
 
-    __slots__ = ("answered", "buckets", "method", "not_modified", "route", "seconds", "stale", "status")
+    __slots__ = ("_slow", "answered", "method", "not_modified", "route", "seconds", "stale", "status")
 
     def __init__(self, route: str, method: str, status: int) -> None:
         self.route = route
@@ -50,14 +49,18 @@ class Series:
         self.not_modified = 0
         self.stale = 0
         self.seconds = 0.0
-        self.buckets = [0] * (len(EDGES) + 1)
+        self._slow = [0] * len(EDGES)
 
-    def observe(self, seconds: float) -> None:
-        """Count how long one answer took."""
-        self.seconds += seconds
-        self.buckets[0 if seconds <= _FIRST_EDGE else bisect_left(EDGES, seconds)] += 1
+    def note_slow(self, seconds: float) -> None:
+        """Count one answer that took longer than `QUICK_FOR`."""
+        self._slow[bisect_left(EDGES, seconds) - 1] += 1
 
     @property
     def count(self) -> int:
         """All answers."""
         return self.answered + self.not_modified
+
+    @property
+    def buckets(self) -> list[int]:
+        """Answers that took at most `EDGES[i]` seconds and more than the edge before; the last bucket has no edge."""
+        return [self.count - sum(self._slow), *self._slow]

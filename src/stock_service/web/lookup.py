@@ -31,8 +31,7 @@ class HitClient(Protocol):
     id: str
     requests: int
     vendor_calls: int
-    take: Callable[[float], bool]
-    limit_lines: Callable[[float], bytes]
+    take_lines: Callable[[float], bytes | None]
 
 
 class Target(Pointer):
