@@ -257,7 +257,31 @@ async def test_cleared_snapshot_has_no_day_yet(front: Front) -> None:
     cleared = {"ticker": "AAPL", "day": {"o": 0, "h": 0, "l": 0, "c": 0, "v": 0}, "prevDay": {"c": 100.0}, "updated": 0}
     answer_with(front, lambda _: {"status": "OK", "ticker": cleared})
     got = (await front.browser.get("/api/stocks/AAPL")).json()
-    assert (got["price"], got["low"], got["volume"]) == (100.0, None, None)
+    assert (got["price"], got["low"], got["volume"], got["as_of"]) == (100.0, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "ticker", [None, [], "AAPL", {"day": 5}, {"day": {"c": "102"}}, {"lastTrade": []}, {"updated": "now"}]
+)
+@pytest.mark.parametrize("target", ["/api/stocks/AAPL", "/api/stocks?symbols=AAPL,MSFT"])
+async def test_a_snapshot_of_another_shape_is_the_vendors_fault(front: Front, target: str, ticker: object) -> None:
+    body = {"status": "OK", "ticker": ticker, "tickers": [ticker]}
+    answer_with(front, lambda _: body)
+    got = await front.browser.get(target)
+    assert (got.status, got.json()["type"]) == (502, "urn:stock-service:problem:vendor-failed")
+
+
+@pytest.mark.parametrize("at", [-1, 0, 1e30])
+async def test_an_instant_that_is_none_is_left_open(front: Front, at: float) -> None:
+    answer_with(front, lambda _: {"status": "OK", "ticker": {"lastTrade": {"p": 1.5}, "updated": at}})
+    assert (await front.browser.get("/api/stocks/AAPL")).json()["as_of"] is None
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "arrow"])
+async def test_a_bar_at_no_instant_is_the_vendors_fault(front: Front, form: str) -> None:
+    answer_with(front, lambda _: {"status": "OK", "results": [{**bars(1)[0], "t": 10**30}]})
+    got = await front.browser.get(f"{QUESTION}&format={form}")
+    assert (got.status, got.json()["type"]) == (502, "urn:stock-service:problem:vendor-failed")
 
 
 async def test_answer_that_would_not_fit_is_refused(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:

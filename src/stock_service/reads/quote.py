@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from stock_service.vendor.payloads import Bar
 
+_LATEST = 7_258_118_400.0  # 2200-01-01; later instants are no instants
+
 
 class Quote(msgspec.Struct, frozen=True):
-    """The latest price of one symbol, in its quote currency. `age_seconds` is the age of this answer itself."""
+    """The latest price of one symbol, in its quote currency.
+
+    `as_of` is when the vendor saw it, null when it does not say. `age_seconds` is the age of this answer itself.
+    """
 
     symbol: str
     price: float
@@ -24,7 +28,7 @@ class Quote(msgspec.Struct, frozen=True):
     volume: float | None
     previous_close: float | None
     session: str
-    as_of: str
+    as_of: str | None
     age_seconds: int
     stale: bool
     source: str
@@ -65,16 +69,43 @@ class Provenance:
     source: str
 
 
-def quote_of_snapshot(symbol: str, ticker: dict[str, Any], origin: Provenance) -> Quote | None:
-    """Return the quote in a `ticker` member of a snapshot, None when it holds no price."""
-    day, before = ticker.get("day") or {}, (ticker.get("prevDay") or {}).get("c")
-    trade, minute = ticker.get("lastTrade") or {}, ticker.get("min") or {}
-    price = trade.get("p") or minute.get("c") or day.get("c") or before
+class _Prices(msgspec.Struct):
+    o: float | None = None
+    h: float | None = None
+    l: float | None = None  # noqa: E741 - the vendor's name
+    c: float | None = None
+    v: float | None = None
+
+
+class _Trade(msgspec.Struct):
+    p: float | None = None
+
+
+_NOTHING = _Prices()
+
+
+class Snapshot(msgspec.Struct, rename={"previous": "prevDay", "trade": "lastTrade", "minute": "min"}):
+    """What the vendor's snapshot says of one ticker, as far as a quote needs it; `updated` in nanoseconds."""
+
+    ticker: str = ""
+    day: _Prices | None = None
+    previous: _Prices | None = None
+    trade: _Trade | None = None
+    minute: _Prices | None = None
+    updated: float | None = None
+
+
+def quote_of_snapshot(symbol: str, snapshot: Snapshot, origin: Provenance) -> Quote | None:
+    """Return the quote in a snapshot, None when it holds no price."""
+    day, minute = snapshot.day or _NOTHING, snapshot.minute or _NOTHING
+    before = (snapshot.previous or _NOTHING).c
+    price = (snapshot.trade.p if snapshot.trade else None) or minute.c or day.c or before
     if not price:
         return None
-    as_of = (ticker.get("updated") or 0) / 1e9
-    # The vendor clears a snapshot to zeros before the session; a zero there is "not yet", not a price.
-    return _quote(symbol, price, before, as_of, tuple(day.get(name) or None for name in "ohlv"), origin)
+    as_of = (snapshot.updated or 0.0) / 1e9
+    # The vendor clears a snapshot to zeros before the session; a zero there is "not yet", not a price or a time.
+    of_day = tuple(value or None for value in (day.o, day.h, day.l, day.v))
+    return _quote(symbol, price, before, as_of if 0.0 < as_of < _LATEST else None, of_day, origin)
 
 
 def quote_of_bars(symbol: str, bar: Bar, before: float | None, as_of: float, origin: Provenance) -> Quote:
@@ -86,7 +117,7 @@ def _quote(
     symbol: str,
     price: float,
     before: float | None,
-    as_of: float,
+    as_of: float | None,
     day: tuple[float | None, ...],
     origin: Provenance,
 ) -> Quote:
@@ -101,7 +132,7 @@ def _quote(
         volume=day[3],
         previous_close=before,
         session=origin.session,
-        as_of=iso_instant(as_of),
+        as_of=None if as_of is None else iso_instant(as_of),
         age_seconds=origin.age,
         stale=origin.stale,
         source=origin.source,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -18,10 +18,21 @@ from stock_service.base.errors import NotFound, VendorFailed, VendorRefused
 from stock_service.market.calendar import Calendar
 from stock_service.market.markets import Market, market_of
 from stock_service.reads.questions import Asking, Questions
-from stock_service.reads.quote import Average, Close, Provenance, Quote, Quotes, quote_of_bars, quote_of_snapshot
+from stock_service.reads.quote import (
+    Average,
+    Close,
+    Provenance,
+    Quote,
+    Quotes,
+    Snapshot,
+    quote_of_bars,
+    quote_of_snapshot,
+)
 from stock_service.reads.read_path import Answer
 from stock_service.vendor.payloads import Bar
 from stock_service.vendor.request import ask, bars_request
+
+T = TypeVar("T")
 
 SYMBOLS_MAX = 100
 SESSIONS_MAX = 250
@@ -35,8 +46,16 @@ _SNAPSHOTS = {
 }
 
 
+class _One(msgspec.Struct):
+    ticker: Snapshot
+
+
+class _Several(msgspec.Struct):
+    tickers: list[Snapshot] | None = None
+
+
 class _Grouped(msgspec.Struct):
-    results: list[_GroupedBar] = []
+    results: list[_GroupedBar] | None = None
 
 
 class _GroupedBar(Bar):
@@ -66,8 +85,8 @@ class QuoteDesk:
             except VendorRefused as refused:
                 self._remember(refused)
             else:
-                member = _json_member(answer, "ticker")
-                quote = quote_of_snapshot(symbol, member, self._provenance(asking, market, "snapshot"))
+                snapshot = _decoded(answer, _One).ticker
+                quote = quote_of_snapshot(symbol, snapshot, self._provenance(asking, market, "snapshot"))
                 if quote is None:
                     raise NotFound("price", symbol)
                 return quote
@@ -117,9 +136,9 @@ class QuoteDesk:
     ) -> dict[str, Quote]:
         wanted, origin = set(symbols), self._provenance(asking, market, "snapshot")
         quotes = {}
-        for ticker in _json_list(answer, "tickers"):
-            symbol = ticker.get("ticker", "")
-            quote = quote_of_snapshot(symbol, ticker, origin) if symbol in wanted else None
+        for snapshot in _decoded(answer, _Several).tickers or ():
+            symbol = snapshot.ticker
+            quote = quote_of_snapshot(symbol, snapshot, origin) if symbol in wanted else None
             if quote is not None:
                 quotes[symbol] = quote
         return quotes
@@ -140,9 +159,9 @@ class QuoteDesk:
     async def _grouped(self, day: date, symbols: Sequence[str], asking: Asking) -> dict[str, Bar]:
         request = ask(f"/v2/aggs/grouped/locale/us/market/stocks/{day.isoformat()}")
         answer = await self._questions.ask(request, asking, "day", day.isoformat())
-        page = await asyncio.to_thread(_decode_grouped, answer.entry.body)
+        page = await asyncio.to_thread(_decoded, answer, _Grouped)
         wanted = set(symbols)
-        return {bar.T: bar for bar in page.results if bar.T in wanted}
+        return {bar.T: bar for bar in page.results or () if bar.T in wanted}
 
     async def _known(self, symbol: str, asking: Asking) -> Quote | None:
         own = asking.own()
@@ -209,30 +228,8 @@ def _age_of(asking: Asking) -> tuple[int, bool]:
     return standing.age, standing.is_stale
 
 
-def _decode_grouped(body: bytes) -> _Grouped:
+def _decoded(answer: Answer, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=_Grouped)
-    except msgspec.DecodeError:
+        return msgspec.json.decode(answer.entry.body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise VendorFailed("unexpected-shape") from None
-
-
-def _json_member(answer: Answer, name: str) -> dict[str, Any]:
-    member = _decoded(answer).get(name)
-    if not isinstance(member, dict):
-        raise VendorFailed("unexpected-shape")
-    return member
-
-
-def _json_list(answer: Answer, name: str) -> list[dict[str, Any]]:
-    members = _decoded(answer).get(name) or []
-    if not isinstance(members, list):
-        raise VendorFailed("unexpected-shape")
-    return [member for member in members if isinstance(member, dict)]
-
-
-def _decoded(answer: Answer) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(answer.entry.body)
-    except msgspec.DecodeError:
-        raise VendorFailed("unexpected-shape") from None
-    return decoded if isinstance(decoded, dict) else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -33,6 +33,8 @@ class Refusal(StrEnum):
     TIMEFRAME = "timeframe"  # the plan's history or delay excludes the time asked about
     NOT_ENTITLED = "not-entitled"
 
+
+_INSTANT_MAX_MS = 7_258_118_400_000  # 2200-01-01: beyond, calendars overflow
 
 ERROR_WORDS = frozenset({"ERROR", "NOT_FOUND", "NOT_AUTHORIZED"})
 
@@ -70,7 +72,7 @@ class BodyFacts:
 class Bar(msgspec.Struct, gc=False):
     """One bar; `t` is its beginning in Unix milliseconds. Indices have no volume: `v` is 0 there."""
 
-    t: float
+    t: Annotated[float, msgspec.Meta(ge=-_INSTANT_MAX_MS, le=_INSTANT_MAX_MS)]
     o: float
     h: float
     l: float  # noqa: E741 - the vendor's name
