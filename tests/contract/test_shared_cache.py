@@ -1,11 +1,13 @@
-"""What a shared store of answers promises, over one server and over a Cluster; what it has in common with memory."""
+"""What a store of answers promises: one server, a Cluster, a file on disk; and what they have in common with memory."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +19,11 @@ from stock_service.cache.shared import Found, Lead, SharedSettings
 from stock_service.reads.fleet import Together
 from stock_service.vendor.request import parse_request
 from tests.support.redis_server import RedisServer, redis_cluster, redis_server
-from tests.support.shared_pod import LIFETIME, Pod, pod, until
+from tests.support.shared_pod import LIFETIME, DiskPod, Pod, ServerPod, pod, running, until
 
 pytestmark = pytest.mark.system_tool("redis-server")
+
+Make = Callable[..., AbstractAsyncContextManager[Pod]]
 
 
 @pytest.fixture(scope="module")
@@ -34,32 +38,37 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
         yield running
 
 
-@pytest.fixture(params=["single", "cluster"])
-async def url(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=["single", "cluster", "disk"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Return what makes one more pod on one store that is empty at first."""
+    if request.param == "disk":
+        return lambda **options: running(DiskPod(tmp_path, **options))
     if request.param == "single":
         server: RedisServer = request.getfixturevalue("server")
         server.admin.flushall()
-        return server.url
-    servers: list[RedisServer] = request.getfixturevalue("cluster")
-    for each in servers:
-        each.admin.flushall()
-    return f"{servers[0].url}?cluster=true"
+        url = server.url
+    else:
+        servers: list[RedisServer] = request.getfixturevalue("cluster")
+        for each in servers:
+            each.admin.flushall()
+        url = f"{servers[0].url}?cluster=true"
+    return lambda **options: pod(url, **options)
 
 
 @pytest.fixture
-async def one(url: str) -> AsyncIterator[Pod]:
-    async with pod(url) as running:
+async def one(make: Make) -> AsyncIterator[Pod]:
+    async with make() as running:
         yield running
 
 
 @pytest.fixture
-async def other(url: str) -> AsyncIterator[Pod]:
-    async with pod(url) as running:
+async def other(make: Make) -> AsyncIterator[Pod]:
+    async with make() as running:
         yield running
 
 
 @pytest.fixture
-async def single(server: RedisServer) -> AsyncIterator[Pod]:
+async def single(server: RedisServer) -> AsyncIterator[ServerPod]:
     async with pod(server.url) as running:
         yield running
 
@@ -131,14 +140,14 @@ async def test_another_pod_finds_all_of_an_answer_with_its_age(one: Pod, other: 
     assert other.clock.monotonic() - found.kept_at == pytest.approx(0.0, abs=0.5)
 
 
-async def test_reads_of_one_turn_share_a_command_and_equal_ones_a_key(single: Pod, server: RedisServer) -> None:
+async def test_reads_of_one_turn_share_a_command_and_equal_ones_a_key(single: ServerPod, server: RedisServer) -> None:
     before = server.admin.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
     await asyncio.gather(*(single.cache.find(f"k{n % 100}") for n in range(1_000)))
     after = server.admin.info("commandstats")["cmdstat_mget"]["calls"]
     assert after - before == 1
 
 
-async def test_a_value_lives_as_long_as_it_may_be_served(one: Pod, server: RedisServer) -> None:
+async def test_a_value_lives_as_long_as_it_may_be_served(one: Pod) -> None:
     one.cache.put("k", one.reply(b"x"), Lifetime(0.0, 0.1, 0.05), one.clock.monotonic(), "")
     await one.written()
     assert await one.body("k") == b"x"
@@ -149,8 +158,8 @@ async def test_a_value_lives_as_long_as_it_may_be_served(one: Pod, server: Redis
     pytest.fail("it outlived its usefulness")
 
 
-async def test_too_large_a_value_is_not_written(url: str) -> None:
-    async with pod(url, settings=SharedSettings(value_max_bytes=10_000)) as small:
+async def test_too_large_a_value_is_not_written(make: Make) -> None:
+    async with make(settings=SharedSettings(value_max_bytes=10_000)) as small:
         small.put("big", b"x" * 200_000)
         small.put("noise", random.Random(1).randbytes(50_000))  # does not pack
         await small.written()
@@ -159,8 +168,8 @@ async def test_too_large_a_value_is_not_written(url: str) -> None:
         assert small.events.events.count(SharedAsked("put", "large")) == 2
 
 
-async def test_a_full_queue_drops_the_oldest(url: str) -> None:
-    async with pod(url, settings=SharedSettings(writes_max=10)) as busy:
+async def test_a_full_queue_drops_the_oldest(make: Make) -> None:
+    async with make(settings=SharedSettings(writes_max=10)) as busy:
         for n in range(25):
             busy.put(f"k{n}", b"x")
         await busy.written()
@@ -170,63 +179,59 @@ async def test_a_full_queue_drops_the_oldest(url: str) -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"nonsense", b"stkE01" + b"9" * 16, b"stkE01" + b"1" * 90])
-async def test_damaged_values_are_misses_and_are_removed(one: Pod, server: RedisServer, url: str, value: bytes) -> None:
-    raw = one.store._wire._client  # type: ignore[attr-defined]
-    await raw.set(one.cache._name("k"), value)
+async def test_damaged_values_are_misses_and_are_removed(one: Pod, value: bytes) -> None:
+    await one.plant("k", value)
     assert await one.body("k") is None
     await until(lambda: one.events.count(SharedDamaged) == 1)
     await one.written()
-    assert await raw.exists(one.cache._name("k")) == 0
+    assert await one.planted("k") is None
     one.put("k", b"good")
     await one.written()
     assert await one.body("k") == b"good"
 
 
 async def test_a_newer_versions_value_is_a_miss_and_stays(one: Pod) -> None:
-    raw = one.store._wire._client  # type: ignore[attr-defined]
     one.put("k", b"x")
     await one.written()
-    value = await raw.get(one.cache._name("k"))
+    value = await one.planted("k")
+    assert value is not None
     newer = value[:4] + b"%02d" % (VERSION + 1) + value[6:]
-    await raw.set(one.cache._name("k"), newer)
+    await one.plant("k", newer)
     assert await one.body("k") is None
     await one.written()
-    assert await raw.get(one.cache._name("k")) == newer
+    assert await one.planted("k") == newer
     assert SharedDamaged("version") in one.events.events
 
 
 async def test_another_keys_value_is_never_served(one: Pod) -> None:
-    raw = one.store._wire._client  # type: ignore[attr-defined]
     one.put("a", b"of a")
     await one.written()
-    await raw.set(one.cache._name("b"), await raw.get(one.cache._name("a")))
+    await one.plant("b", await one.planted("a") or b"")
     assert await one.body("b") is None
     assert SharedDamaged("key") in one.events.events
 
 
-async def test_a_value_of_another_type_is_a_miss_and_gives_way(one: Pod) -> None:
-    raw = one.store._wire._client  # type: ignore[attr-defined]
-    await raw.rpush(one.cache._name("k"), "x")
-    assert await one.body("k") is None
-    one.put("k", b"good")
-    await one.written()
-    assert await one.body("k") == b"good"
+async def test_a_value_of_another_type_is_a_miss_and_gives_way(single: ServerPod) -> None:
+    await single.plant_list("k")
+    assert await single.body("k") is None
+    single.put("k", b"good")
+    await single.written()
+    assert await single.body("k") == b"good"
 
 
 async def test_an_instant_from_a_future_that_was_never_does_not_lock_the_key(one: Pod) -> None:
     """The store's clock was an hour ahead and was put right."""
-    raw = one.store._wire._client  # type: ignore[attr-defined]
     one.put("k", b"x")
     await one.written()
-    stored = decode_stored("k", await raw.get(one.cache._name("k")))
+    stored = decode_stored("k", await one.planted("k") or b"")
     assert isinstance(stored, Stored)
-    await raw.set(one.cache._name("k"), encode_stored(replace(stored, fetched_at=stored.fetched_at + 3_600_000)))
+    await one.plant("k", encode_stored(replace(stored, fetched_at=stored.fetched_at + 3_600_000)))
     one.put("k", b"now")
     await one.written()
     assert await one.body("k") == b"now"
 
 
-async def test_one_pod_leads_and_the_others_get_its_answer(url: str) -> None:
+async def test_one_pod_leads_and_the_others_get_its_answer(make: Make) -> None:
     calls = 0
 
     async def fetch() -> bytes:
@@ -235,7 +240,7 @@ async def test_one_pod_leads_and_the_others_get_its_answer(url: str) -> None:
         await asyncio.sleep(0.2)
         return b"answer"
 
-    async with pod(url) as a, pod(url) as b, pod(url) as c:
+    async with make() as a, make() as b, make() as c:
         bodies = await asyncio.gather(*(each.read("k", fetch) for each in (a, b, c)))
         assert bodies == [b"answer"] * 3
         assert calls == 1
@@ -258,9 +263,9 @@ async def test_a_failed_leader_makes_way_at_once(one: Pod, other: Pod) -> None:
     assert one.clock.monotonic() - begun < 0.3
 
 
-async def test_a_dead_leader_delays_by_its_lease_and_a_slow_one_keeps_it(one: Pod, url: str) -> None:
+async def test_a_dead_leader_delays_by_its_lease_and_a_slow_one_keeps_it(one: Pod, make: Make) -> None:
     quick = SharedSettings(lease_for=0.3)
-    async with pod(url, settings=quick) as slow, pod(url, settings=quick) as dying:
+    async with make(settings=quick) as slow, make(settings=quick) as dying:
         lead = await slow.cache.lead("slow", None, slow.clock.monotonic() + 5)
         assert isinstance(lead, Lead)
         assert isinstance(await dying.cache.lead("dead", None, dying.clock.monotonic() + 5), Lead)  # and never entered

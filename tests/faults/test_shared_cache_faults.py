@@ -18,7 +18,7 @@ import pytest
 from stock_service.base.events import SharedAsked, SharedMoved
 from stock_service.cache.shared import Lead
 from tests.support.redis_server import RedisServer, redis_server
-from tests.support.shared_pod import Pod, pod, until
+from tests.support.shared_pod import Pod, ServerPod, pod, until
 from tests.support.tcp_proxy import TcpProxy, flip_bits
 
 pytestmark = pytest.mark.system_tool("redis-server")
@@ -32,7 +32,7 @@ FEW = 5
 class Fleet:
     server: RedisServer
     proxy: TcpProxy
-    one: Pod
+    one: ServerPod
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ async def test_swapped_answers_are_never_served(fleet: Fleet) -> None:
     fleet.one.put("a", b"of a")
     fleet.one.put("b", b"of b")
     await fleet.one.written()
-    a, b = (fleet.one.cache._name(key).encode() for key in "ab")
+    a, b = (fleet.one.key_of(key).encode() for key in "ab")
     of_a, of_b = fleet.server.admin.mget(a, b)
     assert isinstance(of_a, bytes)
     assert isinstance(of_b, bytes)

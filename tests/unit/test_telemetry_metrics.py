@@ -25,7 +25,9 @@ from stock_service.telemetry.table import TABLE, Kind
 from stock_service.web.hit_series import EDGES, Series
 
 ROOT = Path(__file__).parents[2]
-SETS = ClosedSets(("bars", "health", "unmatched"), ("bars", "quotes"), ("header-timeout",), ("request",))
+SETS = ClosedSets(
+    ("bars", "health", "unmatched"), ("bars", "quotes"), ("header-timeout",), ("request",), ("hit", "timeout"), ("sum",)
+)
 
 # Every name a rule, a dashboard or a command of the runbook uses.
 PROMISED = [
@@ -136,6 +138,13 @@ def test_series_of_closed_sets_start_at_zero() -> None:
         'stock_service_quota_refused_total{priority="interactive"}',
         'stock_service_connections_refused_total{kind="header-timeout"}',
         'stock_service_faults_total{where="request"}',
+        "stock_service_shared_state",
+        "stock_service_shared_budget_local",
+        'stock_service_shared_operations_total{operation="get",result="timeout"}',
+        'stock_service_shared_transitions_total{to="away"}',
+        'stock_service_shared_fetches_total{result="followed"}',
+        'stock_service_shared_damaged_total{kind="sum"}',
+        'stock_service_shared_exchange_seconds_bucket{le="0.05"}',
     ]  # fmt: skip
     assert [started[name] for name in expected] == [0.0] * len(expected)
     assert started['stock_service_build_info{commit="abc",version="1.2.3"}'] == 1.0

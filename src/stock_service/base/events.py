@@ -235,6 +235,13 @@ class SharedAsked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SharedAnswered(Event):
+    """One exchange with the shared store ended after so long, answered or given up; reads of one turn go together."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SharedMoved(Event):
     """The shared store became usable or unusable for this process. `state` is `up` or `away`, `reason` a fault word."""
 

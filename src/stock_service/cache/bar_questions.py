@@ -36,6 +36,12 @@ class SeriesKey:
     adjusted: bool
 
     @property
+    def text(self) -> str:
+        """The key in words, the same in every process."""
+        size = f"{self.size.multiplier}{self.size.timespan}"
+        return f"bars {self.ticker} {size} {'adjusted' if self.adjusted else 'raw'}"
+
+    @property
     def market(self) -> Market:
         """The market of the ticker."""
         return market_of(self.ticker)

@@ -146,6 +146,11 @@ class Series:
                 total += high - low
         return total
 
+    def known_at(self, span: Span) -> float:
+        """Return when the oldest part of `span` was fetched; minus infinity while a part of it is not known."""
+        stamps = (part.stamp for part in self._known.parts(*span))
+        return min((float("-inf") if stamp is None else stamp.fetched_at for stamp in stamps), default=float("inf"))
+
     def used_cells(self, span: Span) -> list[int]:
         """Return the cells that may hold bars of `span`."""
         return self._overlapping(span, False)

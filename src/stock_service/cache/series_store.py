@@ -57,6 +57,11 @@ class SeriesStore:
         self.weight_bytes += series.weight_bytes - before
         return planned
 
+    def known_at(self, key: SeriesKey, span: Span) -> float:
+        """Return when the oldest part of `span` was fetched; minus infinity while a part of it is not known."""
+        series = self._series.get(key)
+        return float("-inf") if series is None else series.known_at(span)
+
     def slice(self, question: BarsQuestion) -> Slice:
         """Return the bars of a question that is planned `Ready`."""
         series = self._series.get(question.key)

@@ -13,10 +13,10 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import FetchLed, Observer, SharedAsked, SharedDamaged
@@ -24,22 +24,11 @@ from stock_service.base.reply import Reply
 from stock_service.cache.codec import Damage, Stored, decode_stored, encode_stored
 from stock_service.cache.entry import GZIP_INLINE_BYTES
 from stock_service.cache.freshness import Lifetime
-from stock_service.cache.shared_scripts import DISCARD, LEAD, PUT, RELEASE, RENEW
+from stock_service.cache.marks import Mark, parse_mark
+from stock_service.cache.shelf import Shelf, Turn
 
 _TOGETHER_BYTES = 256 * 1024  # of bodies, written in one round trip
 _PACKS_AT_MOST = 16  # times; a body larger than that many bounds cannot get below one
-
-
-class Store(Protocol):
-    """What is asked of `shared_store.SharedStore`."""
-
-    @property
-    def up(self) -> bool: ...
-    def key(self, *parts: str) -> str: ...
-    def store_ms(self, instant: float) -> int | None: ...
-    def instant_of(self, store_ms: int) -> float: ...
-    async def get(self, key: str) -> bytes | None: ...
-    async def run(self, script: str, keys: list[str], args: list[str | bytes | int]) -> Any | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +79,39 @@ class Lead:
         if self._token is not None and not self._published:
             self._shared.release(self._key, self._token)
 
-    def publish(self, reply: Reply, lifetime: Lifetime, kept_at: float) -> None:
+    def publish(self, reply: Reply, lifetime: Lifetime, kept_at: float, mark: Mark | None = None) -> None:
         """Offer `reply` to the other processes; returns at once. `lifetime` counts from `kept_at` (monotonic)."""
-        self._published = self._shared.put(self._key, reply, lifetime, kept_at, self._token or "")
+        self._published = self._shared.put(self._key, reply, lifetime, kept_at, self._token or "", mark)
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """An answer that waits to be written, the lease that ends with it, and what it says of a series."""
+
+    stored: Stored
+    token: str
+    mark: Mark | None
 
 
 class SharedCache:
-    """The answers in a shared store."""
+    """The answers on a shelf that outlives this process."""
 
     def __init__(
-        self, store: Store, settings: SharedSettings, clock: Clock, observer: Observer, jitter: Callable[[], float]
+        self, shelf: Shelf, settings: SharedSettings, clock: Clock, observer: Observer, jitter: Callable[[], float]
     ) -> None:
-        self._store = store
+        self._shelf = shelf
         self._settings = settings
         self._clock = clock
         self._observer = observer
         self._jitter = jitter
-        self._writes: deque[tuple[Stored, str]] = deque()
+        self._writes: deque[_Write] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_idle: Callable[[], bool] = lambda: True
 
     async def find(self, key: str) -> Found | None:
         """Return what the fleet keeps of `key`, however old; None also for every fault."""
-        name = self._name(key)
-        value = await self._store.get(name)
+        name = name_of(key)
+        value = await self._shelf.get(name)
         if value is None:
             return None
         if len(value) > GZIP_INLINE_BYTES:
@@ -123,9 +121,14 @@ class SharedCache:
         if isinstance(stored, Damage):
             self._observer.notify(SharedDamaged(stored.value))
             if stored is not Damage.NEWER:  # a newer release is being rolled out: its values are right
-                self._leave(self._store.run(DISCARD, [name], []))
+                self._leave(self._shelf.discard(name))
             return None
         return self._found(stored)
+
+    async def marks(self, series: str) -> list[Mark]:
+        """Return which answers about a series the fleet keeps; nothing also for every fault."""
+        found = (parse_mark(series, text) for text in await self._shelf.marks(name_of(series)))
+        return [replace(mark, fetched_at=self._shelf.instant_of(int(mark.fetched_at))) for mark in found if mark]
 
     async def lead(self, key: str, seen: Found | None, until: float) -> Lead | Found:
         """Return another process's answer newer than `seen`, or the lead once nobody else has it.
@@ -134,22 +137,22 @@ class SharedCache:
         the lead comes without a lease: at most one fetch per process.
         """
         token = secrets.token_hex(8)
-        names = [self._name(key), self._lease_name(key)]
+        lease_ms = round(self._settings.lease_for * 1000)
         seen_ms = -1 if seen is None else seen.stored.fetched_at
         until = min(until, self._clock.monotonic() + self._settings.follow_for)
         poll_for = self._settings.poll_least
         while True:
-            said = await self._store.run(LEAD, names, [token, round(self._settings.lease_for * 1000), seen_ms])
-            if said == b"look":
+            turn = await self._shelf.lead(name_of(key), token, lease_ms, seen_ms)
+            if turn is Turn.LOOK:
                 found = await self.find(key)
                 if found is not None and found.stored.fetched_at > seen_ms:
                     self._observer.notify(FetchLed("followed"))
                     return found
                 return self.alone(key)  # it is there and cannot be read
-            if said == b"lead":
+            if turn is Turn.LEAD:
                 self._observer.notify(FetchLed("lead"))
                 return Lead(self, key, token)
-            if said != b"wait":
+            if turn is None:
                 return self.alone(key)
             now = self._clock.monotonic()
             if now >= until:
@@ -157,10 +160,12 @@ class SharedCache:
             await self._clock.sleep(min(until - now, poll_for * (0.75 + 0.5 * self._jitter())))
             poll_for = min(self._settings.poll_most, poll_for * 1.5)
 
-    def put(self, key: str, reply: Reply, lifetime: Lifetime, kept_at: float, token: str) -> bool:
+    def put(
+        self, key: str, reply: Reply, lifetime: Lifetime, kept_at: float, token: str, mark: Mark | None = None
+    ) -> bool:
         """Queue `reply` for writing, ending the lease `token`; return False when it will not be written."""
-        fetched_ms, kept_ms = self._store.store_ms(reply.fetched_at), self._store.store_ms(kept_at)
-        if fetched_ms is None or kept_ms is None or not self._store.up:
+        fetched_ms, kept_ms = self._shelf.store_ms(reply.fetched_at), self._shelf.store_ms(kept_at)
+        if fetched_ms is None or kept_ms is None or not self._shelf.up:
             return False
         if len(reply.body) > self._settings.value_max_bytes * _PACKS_AT_MOST:
             self._observer.notify(SharedAsked("put", "large"))
@@ -175,25 +180,25 @@ class SharedCache:
             lifetime=lifetime,
             body=reply.body,
         )
-        self._writes.append((stored, token))
+        self._writes.append(_Write(stored, token, mark))
         if len(self._writes) > self._settings.writes_max:
-            dropped, lease = self._writes.popleft()
+            dropped = self._writes.popleft()
             self._observer.notify(SharedAsked("put", "dropped"))
-            self.release(dropped.key, lease)
+            self.release(dropped.stored.key, dropped.token)
         if self._is_idle():
             self._is_idle = self._leave(self._write_all())
         return True
 
     def release(self, key: str, token: str) -> None:
         """Let the next process lead; returns at once."""
-        self._leave(self._store.run(RELEASE, [self._lease_name(key)], [token]))
+        self._leave(self._shelf.release(name_of(key), token))
 
     async def renew(self, key: str, token: str) -> None:
         """Keep the lease alive until cancelled."""
         milliseconds = round(self._settings.lease_for * 1000)
         while True:
             await self._clock.sleep(self._settings.lease_for / 3)
-            await self._store.run(RENEW, [self._lease_name(key)], [token, milliseconds])
+            await self._shelf.renew(name_of(key), token, milliseconds)
 
     async def aclose(self, within: float) -> None:
         """Write what is queued, for up to `within` seconds."""
@@ -206,15 +211,16 @@ class SharedCache:
     async def _write_all(self) -> None:
         while self._writes:
             # Together as much as fits one round trip; all of a burst would hold up the reads behind it.
-            batch: list[tuple[Stored, str]] = []
+            batch: list[_Write] = []
             size = 0
-            while not batch or (self._writes and size + len(self._writes[0][0].body) <= _TOGETHER_BYTES):
+            while not batch or (self._writes and size + len(self._writes[0].stored.body) <= _TOGETHER_BYTES):
                 batch.append(self._writes.popleft())
-                size += len(batch[-1][0].body)
-            await asyncio.gather(*(self._write(stored, token) for stored, token in batch))
+                size += len(batch[-1].stored.body)
+            await asyncio.gather(*(self._write(each) for each in batch))
 
-    async def _write(self, stored: Stored, token: str) -> None:
-        now_ms = self._store.store_ms(self._clock.monotonic()) or stored.kept_at
+    async def _write(self, write: _Write) -> None:
+        stored, token = write.stored, write.token
+        now_ms = self._shelf.store_ms(self._clock.monotonic()) or stored.kept_at
         left_ms = stored.useless_at - now_ms
         if len(stored.body) > GZIP_INLINE_BYTES:
             value = await asyncio.to_thread(encode_stored, stored)
@@ -224,10 +230,11 @@ class SharedCache:
             self._observer.notify(SharedAsked("put", "large" if left_ms > 0 else "dropped"))
             self.release(stored.key, token)
             return
-        names = [self._name(stored.key), self._lease_name(stored.key)]
-        said = await self._store.run(PUT, names, [token, stored.fetched_at, left_ms, value])
-        if said is not None:
+        kept = await self._shelf.put(name_of(stored.key), token, stored.fetched_at, left_ms, value)
+        if kept is not None:
             self._observer.notify(SharedAsked("put", "ok"))
+        if kept and write.mark is not None:
+            await self._shelf.mark(name_of(write.mark.series), write.mark.text(stored.fetched_at), left_ms)
 
     def alone(self, key: str, why: str = "alone") -> Lead:
         """Return the right to fetch whatever others do; what comes of it is still shared."""
@@ -237,15 +244,8 @@ class SharedCache:
     def _found(self, stored: Stored) -> Found:
         # A store whose clock was set back must not make answers younger than they can be.
         now = self._clock.monotonic()
-        fetched_at = min(now, self._store.instant_of(stored.fetched_at))
-        return Found(stored, fetched_at, min(now, self._store.instant_of(stored.kept_at)))
-
-    def _name(self, key: str) -> str:
-        # Braces: in a Cluster the lease lives where its value lives.
-        return self._store.key("answer", f"{{{_digest(key)}}}")
-
-    def _lease_name(self, key: str) -> str:
-        return self._store.key("lease", f"{{{_digest(key)}}}")
+        fetched_at = min(now, self._shelf.instant_of(stored.fetched_at))
+        return Found(stored, fetched_at, min(now, self._shelf.instant_of(stored.kept_at)))
 
     def _leave(self, work: Coroutine[Any, Any, Any]) -> Callable[[], bool]:
         """Let `work` run by itself; the returned function says whether it has ended."""
@@ -255,5 +255,6 @@ class SharedCache:
         return task.done
 
 
-def _digest(key: str) -> str:
+def name_of(key: str) -> str:
+    """Return the name on the shelf that stands for `key`."""
     return blake2b(key.encode(), digest_size=16).hexdigest()

@@ -1,15 +1,12 @@
-"""What can go wrong between us and the shared store, and what each fault asks for. One table, read by the driver.
+"""What can go wrong between us and a store of answers, and what each fault asks for. One table, read by the driver.
 
-Imports the client library; only `shared_client` and this module may, and only a process with a shared store loads
-them.
+The words are metric labels: a closed set, known without loading any store's client.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-
-from redis import exceptions
 
 from stock_service.cache.codec import Damage
 
@@ -42,50 +39,4 @@ OTHER: Final = Fault("other")
 
 FAULTS: Final = (TIMEOUT, CONNECTION, REFUSED, FULL, READ_ONLY, STARTING, CROWDED, WRONG_TYPE, PROTOCOL, OTHER)
 SHARED_WORDS: Final = ("hit", "miss", "ok", "skipped", "large", "dropped", *(fault.word for fault in FAULTS))
-DAMAGE_WORDS: Final = (*(damage.value for damage in Damage), "type")
-
-_CODES: Final = {
-    "NOAUTH": REFUSED,
-    "WRONGPASS": REFUSED,
-    "NOPERM": REFUSED,
-    "OOM": FULL,
-    "READONLY": READ_ONLY,
-    "LOADING": STARTING,
-    "MASTERDOWN": STARTING,
-    "CLUSTERDOWN": STARTING,
-    "TRYAGAIN": STARTING,
-    "WRONGTYPE": WRONG_TYPE,
-}
-# The first that fits: the library's connection errors are a family, and the refused one is among them.
-_KINDS: Final = (
-    (exceptions.AuthenticationError, REFUSED),
-    (exceptions.NoPermissionError, REFUSED),
-    (exceptions.OutOfMemoryError, FULL),
-    (exceptions.ReadOnlyError, READ_ONLY),
-    (exceptions.BusyLoadingError, STARTING),
-    (exceptions.ClusterDownError, STARTING),
-    (exceptions.TryAgainError, STARTING),
-    (exceptions.TimeoutError, TIMEOUT),
-    (TimeoutError, TIMEOUT),
-    (exceptions.InvalidResponse, PROTOCOL),
-    (exceptions.ConnectionError, CONNECTION),
-    (OSError, CONNECTION),
-    (exceptions.RedisClusterException, CONNECTION),
-)
-
-
-def classify_fault(error: BaseException) -> Fault:
-    """Return what `error` of the client library means. Reads reply codes, which are protocol, and no sentences.
-
-    Errors inside a script come wrapped, their code among the words; hence the search.
-    """
-    words = str(error).split()
-    if isinstance(error, exceptions.ConnectionError) and words[:3] == ["max", "number", "of"]:
-        return CROWDED
-    for kind, fault in _KINDS:
-        if isinstance(error, kind):
-            return fault
-    if isinstance(error, exceptions.ResponseError):
-        return next((_CODES[word.strip(":'-")] for word in words if word.strip(":'-") in _CODES), OTHER)
-    # A reply that is not the protocol at all surfaces as whatever the parser stumbled over.
-    return PROTOCOL
+DAMAGE_WORDS: Final = (*(damage.value for damage in Damage), "file")

@@ -49,3 +49,23 @@ return result
 RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 DISCARD = "return redis.call('DEL', KEYS[1])"
+
+# KEYS marks; ARGV text, milliseconds to keep, how many at most. Ordered by their ends.
+MARK = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -(ARGV[3] + 1))
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+if #last > 0 then redis.call('PEXPIREAT', KEYS[1], last[2]) end
+return 1
+"""
+
+# KEYS marks. What is not marks is none.
+MARKS = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return {} end
+local time = redis.call('TIME')
+return redis.call('ZRANGEBYSCORE', KEYS[1], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), '+inf')
+"""

@@ -18,9 +18,10 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from stock_service.base.clock import Clock
-from stock_service.base.events import Observer, SharedAsked, SharedMoved
+from stock_service.base.events import Observer, SharedAnswered, SharedAsked, SharedMoved
 from stock_service.cache.shared_client import Wire
-from stock_service.cache.shared_faults import TIMEOUT, Fault, classify_fault
+from stock_service.cache.shared_errors import classify_fault
+from stock_service.cache.shared_faults import TIMEOUT, Fault
 from stock_service.cache.shared_rest import Rest, RestSettings
 
 _TIME = "#!lua flags=no-writes\nreturn redis.call('TIME')"
@@ -42,13 +43,13 @@ class StoreSettings:
 class _Batch:
     """What goes out together; every future ends with a value or None, never with an exception."""
 
-    __slots__ = ("gets", "runs", "sent", "settled", "timer")
+    __slots__ = ("gets", "runs", "sent_at", "settled", "timer")
 
     def __init__(self) -> None:
         self.gets: dict[str, asyncio.Future[Any]] = {}
         self.runs: list[tuple[str, tuple[Any, ...], asyncio.Future[Any]]] = []
         self.timer: asyncio.TimerHandle | None = None
-        self.sent = False
+        self.sent_at: float | None = None
         self.settled = False
 
     def futures(self) -> list[asyncio.Future[Any]]:
@@ -159,15 +160,15 @@ class SharedStore:
             return  # the end of one under way flushes
         self._next = None
         self._under_way += 1
-        batch.sent = True
-        self._rest.begin(self._clock.monotonic())
+        batch.sent_at = self._clock.monotonic()
+        self._rest.begin(batch.sent_at)
         self._start(self._send(batch))
 
     def _give_up(self, batch: _Batch) -> None:
         """The time is over: answer everybody."""
         if batch is self._next:
             self._next = None
-        if batch.sent:
+        if batch.sent_at is not None:
             self._settle(batch, TIMEOUT)
         for future in batch.futures():
             _end(future, None)
@@ -222,6 +223,8 @@ class SharedStore:
         batch.settled = True
         now = self._clock.monotonic()
         rested = self._rest.settle(now, ok=fault is None or not fault.fails)
+        if batch.sent_at is not None:
+            self._observer.notify(SharedAnswered(now - batch.sent_at))
         if fault is None:
             return
         self._alarm.set()

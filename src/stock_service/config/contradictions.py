@@ -27,6 +27,8 @@ def find_faults(settings: Settings) -> Iterator[str]:
     yield from _access_faults(settings)
     yield from _recording_faults(settings)
     yield from _order_faults(settings)
+    if settings.cache.dir and settings.shared.url:
+        yield "cache.dir is for one machine without a shared store: unset it, or unset shared.url"
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:

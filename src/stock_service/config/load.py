@@ -84,6 +84,7 @@ def load_settings(
     settings = settings_of(values)
     _check_keys_file(settings, faults)
     _check_store_client(settings, faults)
+    _check_folder(settings, faults)
     faults.extend(find_faults(settings))
     if faults:
         raise ConfigFaulty(tuple(faults))
@@ -186,6 +187,12 @@ def _check_store_client(settings: Settings, faults: list[str]) -> None:
         faults.append(
             "shared.url needs the client of the store, which is an extra: pip install 'stock-service[shared]'"
         )
+
+
+def _check_folder(settings: Settings, faults: list[str]) -> None:
+    folder = settings.cache.dir
+    if folder and not (Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        faults.append(f"cache.dir {folder} is no folder this user can write to; make it, or unset cache.dir")
 
 
 def _unknown_hint(variable: str) -> str:

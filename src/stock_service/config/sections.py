@@ -135,6 +135,12 @@ class CacheOptions:
     """What is kept."""
 
     max_bytes: int = option(64 * 1024**2, kinds.size("1MiB", "64GiB"), "Answers kept in memory, overhead counted.")
+    dir: str = option(
+        "",
+        _path,
+        "Folder on a local disk for answers that outlive a restart; one machine's processes may share it. Empty: none.",
+    )
+    dir_max_bytes: int = option(1024**3, kinds.size("16MiB", "1024GiB"), "Answers kept in that folder.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

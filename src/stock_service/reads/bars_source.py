@@ -8,6 +8,7 @@ vendor was asked for exactly the question's span and its one page says it all, t
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -15,11 +16,12 @@ from stock_service.base.clock import Clock
 from stock_service.base.errors import ServiceError, VendorFailed
 from stock_service.base.reply import Reply
 from stock_service.cache.bar_lifetimes import judge_parts
-from stock_service.cache.bar_questions import BarsQuestion, ask_for, envelope, question_of
+from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, ask_for, envelope, question_of
 from stock_service.cache.chunks import split_page
 from stock_service.cache.entry import GZIP_INLINE_BYTES
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
+from stock_service.cache.marks import Mark, choose_marks
 from stock_service.cache.outdated import Outdated
 from stock_service.cache.policy import Policy
 from stock_service.cache.ranges import Span
@@ -40,11 +42,17 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What the vendor said about `span`; `whole`: the reply holds all its bars, and all of them were taken over."""
+    """What the vendor said about `span`; `whole`: the reply holds all its bars, and all of them were taken over.
+
+    It speaks for `told`, and its longest part holds for `lifetime`: so long the fleet keeps it, and whoever reads it
+    judges the parts anew.
+    """
 
     span: Span
     reply: Reply
     whole: bool = False
+    told: Span = Span(0, 0)
+    lifetime: Lifetime = Lifetime(0.0)
 
 
 class BarsSource:
@@ -85,6 +93,8 @@ class BarsSource:
         if question is None:
             return await self._beyond.fetch(errand)
         latest: Filled | None = None
+        asked = errand.force
+        read: set[Mark] = set()
         if errand.force:
             latest = await self._fill(question, question.span, errand)
         tried: list[Span] = []
@@ -92,26 +102,53 @@ class BarsSource:
             if latest is not None and latest.reply.status != 200:
                 return self._refusal(errand, latest.reply)
             planned = self._store.plan(question, self._clock.monotonic())
-            wanted = planned.spans if isinstance(planned, Gaps) else self._renewals(planned, errand, latest)
+            wanted = planned.spans if isinstance(planned, Gaps) else self._renewals(planned, errand, asked=asked)
             if not wanted:
                 assert isinstance(planned, Ready)  # a gap always names a span
-                return await self._compose(errand, question, planned, latest)
+                return await self._compose(errand, question, planned, latest, asked=asked)
+            known = await self._recall(errand, question, wanted, read)
+            if known:
+                latest = next((each for each in known if each.span == question.span), latest)
+                continue
             span = next_span(question, wanted)
             if tried.count(span) >= _SAME_MAX:
                 break  # its answer changes nothing: another call would not either
             tried.append(span)
             try:
                 latest = await self._fill(question, span, errand)
+                asked = True
             except ServiceError as error:
                 fallback = planned.fallback if isinstance(planned, Gaps) else planned
                 if fallback is None or not may_fall_back(error):
                     raise
-                return replace(await self._compose(errand, question, fallback, latest), stale=stale_reason(error))
+                return replace(
+                    await self._compose(errand, question, fallback, latest, asked=asked), stale=stale_reason(error)
+                )
         raise VendorFailed("endless-pages")
 
-    def _renewals(self, ready: Ready, errand: Errand, latest: Filled | None) -> tuple[Span, ...]:
+    def _renewals(self, ready: Ready, errand: Errand, *, asked: bool) -> tuple[Span, ...]:
         """Return what to renew first: only the errand of a renewal waits for it."""
-        return ready.refresh if errand.background and latest is None else ()
+        return ready.refresh if errand.background and not asked else ()
+
+    async def _recall(
+        self, errand: Errand, question: BarsQuestion, wanted: tuple[Span, ...], read: set[Mark]
+    ) -> list[Filled]:
+        """Take over what the fleet has of `wanted` and had not been `read`; return what there was."""
+        key = question.key
+        counts_from = self._outdated.counts_from(errand.request)
+        marks = [mark for mark in await self._fleet.marks(key.text) if mark.fetched_at >= counts_from]
+        chosen = choose_marks(marks, wanted, lambda span: self._store.known_at(key, span), read)
+        read.update(chosen)
+        found = await asyncio.gather(*(self._fleet.recall(mark.key, counts_from) for mark in chosen))
+        known = []
+        for mark, recalled in zip(chosen, found, strict=True):
+            if recalled is None:
+                continue
+            with suppress(VendorFailed):  # what another release took for a page is worth a question of our own
+                known.append(
+                    await self._merge(key, mark.span, recalled.reply, recalled.kept_at, descending=mark.descending)
+                )
+        return known
 
     async def _fill(self, question: BarsQuestion, span: Span, errand: Errand) -> Filled:
         """Fetch bars of `span` into the store, unless the vendor refuses."""
@@ -121,22 +158,24 @@ class BarsSource:
             counts_from = self._outdated.counts_from(request)
             async with self._fleet.seat(request, errand.deadline, force=errand.force, counts_from=counts_from) as seat:
                 if seat.recalled is not None:
-                    return await self._merge(question, span, seat.recalled.reply, seat.recalled.kept_at)
+                    recalled, kept_at = seat.recalled.reply, seat.recalled.kept_at
+                    return await self._merge(question.key, span, recalled, kept_at, descending=question.descending)
                 errand.spend()
                 reply = await self._upstream.fetch(
                     request, deadline=errand.deadline, priority=errand.priority, edge=errand.edge
                 )
                 if reply.status != 200:
                     return Filled(span, reply)
-                filled = await self._merge(question, span, reply, self._clock.monotonic())
-                seat.publish(reply, self._policy.judge_lifetime(request, reply, self._clock.wall()))
+                now = self._clock.monotonic()
+                filled = await self._merge(question.key, span, reply, now, descending=question.descending)
+                mark = Mark(question.key.text, request.key, filled.told, question.descending, reply.fetched_at)
+                seat.publish(reply, filled.lifetime, mark)
                 return filled
 
         return (await self._gaps.join(request.key, ask, errand.deadline)).value
 
-    async def _merge(self, question: BarsQuestion, span: Span, reply: Reply, kept_at: float) -> Filled:
+    async def _merge(self, key: SeriesKey, span: Span, reply: Reply, kept_at: float, *, descending: bool) -> Filled:
         """Take a page of bars into the store; its promises count from `kept_at` (monotonic)."""
-        key, descending = question.key, question.descending
         if len(reply.body) > GZIP_INLINE_BYTES:
             page = await asyncio.to_thread(split_page, reply.body, key.size, descending=descending)
         else:
@@ -148,14 +187,17 @@ class BarsSource:
         wall, nothing = self._clock.wall() - (self._clock.monotonic() - kept_at), page.count == 0
         parts = judge_parts(self._policy, self._calendar, key.market, key.size, answered, wall, nothing=nothing)
         merged = self._store.merge(key, answered, page, parts, reply.fetched_at, kept_at)
-        return Filled(span, reply, whole=not page.next_url and merged is Merged.TAKEN)
+        longest = max((lifetime for _, lifetime in parts), key=lambda each: each.fresh_for)
+        return Filled(span, reply, whole=not page.next_url and merged is Merged.TAKEN, told=answered, lifetime=longest)
 
     async def _make_room(self) -> None:
         """Pack what is at rest, a few milliseconds at a time, so that the event loop keeps turning."""
         while self._store.crowded and self._store.pack_oldest(_PACKED_AT_ONCE):
             await self._clock.sleep(0)
 
-    async def _compose(self, errand: Errand, question: BarsQuestion, ready: Ready, latest: Filled | None) -> Brought:
+    async def _compose(
+        self, errand: Errand, question: BarsQuestion, ready: Ready, latest: Filled | None, *, asked: bool
+    ) -> Brought:
         found, now = self._store.slice(question), self._clock.monotonic()
         if latest is not None and latest.whole and latest.span == question.span and found.next_at is None:
             reply = latest.reply
@@ -163,7 +205,7 @@ class BarsSource:
             body = b"".join(envelope(question, found, _request_id(errand), self._link_origin))
             reply = Reply(200, _JSON, body, min(ready.fetched_at, now), _request_id(errand))
         lifetime = self._lifetime(errand, reply, ready, now)
-        return Brought(reply, lifetime, asked=latest is not None, aged_from=ready.moving_at)
+        return Brought(reply, lifetime, asked=asked, aged_from=ready.moving_at)
 
     def _lifetime(self, errand: Errand, reply: Reply, ready: Ready, now: float) -> Lifetime:
         """Return the promise of the whole: it holds as long as the part that expires first."""

@@ -6,7 +6,7 @@ what is fetched is offered to the others. Alone, every seat is free and empty.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -14,16 +14,21 @@ from typing import Protocol
 from stock_service.base.clock import Clock
 from stock_service.base.reply import Reply
 from stock_service.cache.freshness import Lifetime
+from stock_service.cache.marks import Mark
 from stock_service.cache.shared import Found, SharedCache
 from stock_service.vendor.links import clean_body
 from stock_service.vendor.request import VendorRequest
 
 _EXCHANGE_NEEDS = 1.0  # seconds of the deadline kept for a call of our own, should the others' fail
 
-Publish = Callable[[Reply, Lifetime | None], None]
+
+class Publish(Protocol):
+    """Offers an answer to the others. A lifetime of None keeps it private; `mark` says what it tells of a series."""
+
+    def __call__(self, reply: Reply, lifetime: Lifetime | None, mark: Mark | None = None) -> None: ...
 
 
-def _keep_private(_reply: Reply, _lifetime: Lifetime | None) -> None:
+def _keep_private(reply: Reply, lifetime: Lifetime | None, mark: Mark | None = None) -> None:
     """Share nothing: nobody is there, or they have it already."""
 
 
@@ -45,7 +50,7 @@ class Recalled:
 class Seat:
     """The right to ask the vendor, unless `recalled` makes that needless.
 
-    `fallback` may be served when the vendor fails. `publish` shares an answer; a lifetime of None keeps it private.
+    `fallback` may be served when the vendor fails.
     """
 
     recalled: Recalled | None
@@ -71,6 +76,14 @@ class Fleet(Protocol):
         """
         ...
 
+    async def marks(self, series: str) -> list[Mark]:
+        """Return which answers about a series others have; none also when they cannot be asked."""
+        ...
+
+    async def recall(self, key: str, counts_from: float) -> Recalled | None:
+        """Return the answer another process got, however old, if it counts (`seat`)."""
+        ...
+
 
 class Alone:
     """A fleet of one."""
@@ -80,6 +93,14 @@ class Alone:
     ) -> AbstractAsyncContextManager[Seat]:
         """Return an empty seat at once."""
         return _EMPTY
+
+    async def marks(self, series: str) -> list[Mark]:
+        """Return none."""
+        return []
+
+    async def recall(self, key: str, counts_from: float) -> Recalled | None:
+        """Return none."""
+        return None
 
 
 class Together:
@@ -110,11 +131,19 @@ class Together:
             lead = self._shared.alone(key)
         async with lead as taken:
 
-            def publish(reply: Reply, lifetime: Lifetime | None) -> None:
+            def publish(reply: Reply, lifetime: Lifetime | None, mark: Mark | None = None) -> None:
                 if lifetime is not None:
-                    taken.publish(self._cleaned(reply), lifetime, self._clock.monotonic())
+                    taken.publish(self._cleaned(reply), lifetime, self._clock.monotonic(), mark)
 
             yield Seat(None, recalled if recalled is not None and recalled.usable else None, publish)
+
+    async def marks(self, series: str) -> list[Mark]:
+        """Return which answers about a series the store has."""
+        return await self._shared.marks(series)
+
+    async def recall(self, key: str, counts_from: float) -> Recalled | None:
+        """Return the store's answer, however old."""
+        return self._recalled(await self._shared.find(key), counts_from)
 
     def _recalled(self, found: Found | None, counts_from: float) -> Recalled | None:
         if found is None or found.fetched_at < counts_from:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate, permutations
+from itertools import accumulate, permutations, product
 from typing import Any
 
 from stock_service.base import events
@@ -21,6 +21,9 @@ _FIRST_FAILURES = ("500", "502", "503", "504")
 _STATES = ("closed", "half_open", "open")
 _PRIORITIES = ("interactive", "refresh", "backfill")
 _RETRY_RESULTS = ("done", "budget", "deadline")
+_SHARED_OPERATIONS = ("get", "put", "script", "beat")
+_SHARED_MOVES = ("up", "away")
+_FETCH_RESULTS = ("lead", "followed", "late", "alone")
 _OVERRIDES = {"none": 0, "force_open": 1, "force_closed": 2}
 
 Labels = tuple[str, ...]
@@ -35,12 +38,16 @@ class ClosedSets:
         endpoints: names for `endpoint` of vendor calls.
         refusals: kinds of `ConnectionRefused`.
         faults: places of `Faulted`.
+        shared_results: words of `SharedAsked`.
+        damages: kinds of `SharedDamaged`.
     """
 
     routes: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    shared_results: tuple[str, ...] = ()
+    damages: tuple[str, ...] = ()
 
 
 class Buckets:
@@ -105,6 +112,11 @@ class Counters:
             events.LateResultDropped: lambda _: self._count(table.BREAKER_LATE),
             events.CredentialLatched: lambda _: self._set(table.CREDENTIAL_LATCHED, 1),
             events.CredentialAccepted: lambda _: self._set(table.CREDENTIAL_LATCHED, 0),
+            events.SharedAsked: lambda event: self._count(table.SHARED_OPERATIONS, event.operation, event.result),
+            events.SharedAnswered: lambda event: self._observe(table.SHARED_SECONDS, event.seconds),
+            events.SharedMoved: lambda event: self._count(table.SHARED_MOVES, event.state),
+            events.SharedDamaged: lambda event: self._count(table.SHARED_DAMAGED, event.kind),
+            events.FetchLed: lambda event: self._count(table.SHARED_FETCHES, event.result),
             events.DrainStarted: lambda _: self._set(table.DRAINING, 1),
             events.DrainFinished: lambda event: self._count(table.ABORTED, by=event.aborted),
             events.LoopStalled: self._loop_stalled,
@@ -132,6 +144,10 @@ class Counters:
             table.QUOTA_REFUSED: [(priority,) for priority in _PRIORITIES],
             table.REFUSED: [(kind,) for kind in sets.refusals],
             table.FAULTS: [(where,) for where in sets.faults],
+            table.SHARED_OPERATIONS: list(product(_SHARED_OPERATIONS, sets.shared_results)),
+            table.SHARED_MOVES: [(state,) for state in _SHARED_MOVES],
+            table.SHARED_DAMAGED: [(kind,) for kind in sets.damages],
+            table.SHARED_FETCHES: [(result,) for result in _FETCH_RESULTS],
         }
         for metric, all_labels in closed.items():
             self.values[metric].update(dict.fromkeys(all_labels, 0))

@@ -86,6 +86,9 @@ class LogObserver:
             events.BreakerOverridden: self._breaker_overridden,
             events.CredentialLatched: self._credential_latched,
             events.CredentialAccepted: self._credential_accepted,
+            events.SharedMoved: self._shared_moved,
+            events.SharedDamaged: self._shared_damaged,
+            events.BudgetMoved: self._budget_moved,
             events.Started: self._started,
             events.DrainStarted: self._drain_started,
             events.DrainFinished: self._drain_finished,
@@ -163,6 +166,19 @@ class LogObserver:
 
     def _credential_accepted(self, event: events.CredentialAccepted) -> None:
         self._tell(Level.INFO, event, "the vendor accepts our key again", {})
+
+    def _shared_moved(self, event: events.SharedMoved) -> None:
+        level = Level.INFO if event.state == "up" else Level.WARNING
+        words = "in use" if event.state == "up" else f"away ({event.reason}); answering without it"
+        self._tell(level, event, f"the shared store is {words}", _fields_of(event))
+
+    def _shared_damaged(self, event: events.SharedDamaged) -> None:
+        self._tell_rarely(event, f"a value of the shared store was unreadable: {event.kind}", event.kind)
+
+    def _budget_moved(self, event: events.BudgetMoved) -> None:
+        level = Level.INFO if event.mode == "shared" else Level.WARNING
+        words = "kept by all pods together" if event.mode == "shared" else "kept by this pod alone, to its own share"
+        self._tell(level, event, f"the vendor's budget is {words}", _fields_of(event))
 
     def _started(self, event: events.Started) -> None:
         self._tell(Level.INFO, event, f"ready on {event.address}", _fields_of(event))

@@ -63,6 +63,13 @@ class QuotaLevel(NamedTuple):
     waiting: int = 0
 
 
+class SharedLevel(NamedTuple):
+    """What the shared store says of itself: 0 none, 1 in use, 2 away; and whether the budget is planned without it."""
+
+    state: int = 0
+    budget_local: int = 0
+
+
 class ClientCounts(NamedTuple):
     """The meters of one client; `access.usage.ClientUsage` has the same order."""
 
@@ -82,6 +89,7 @@ class Sources:
     breaker_state: Callable[[], int] = int
     breaker: Callable[[], Mapping[str, int]] = dict
     quota: Callable[[], QuotaLevel] = QuotaLevel
+    shared: Callable[[], SharedLevel] = SharedLevel
     clients: Callable[[], Iterable[tuple[str, int, int, int]]] = tuple
     in_progress: Callable[[], int] = int
     log_dropped: Callable[[], int] = int
@@ -143,13 +151,15 @@ class Exporter:
 
     def _add_levels(self, values: dict[Metric, dict[Labels, float]]) -> None:
         sources = self._sources
-        cache, quota = sources.cache(), sources.quota()
+        cache, quota, shared = sources.cache(), sources.quota(), sources.shared()
         alone: dict[Metric, float] = {
             table.ENTRIES: cache.entries,
             table.BYTES: cache.bytes,
             table.EVICTIONS: cache.evictions,
             table.QUOTA_LEFT: quota.remaining,
             table.QUOTA_WAITING: quota.waiting,
+            table.SHARED_STATE: shared.state,
+            table.SHARED_BUDGET: shared.budget_local,
             table.BREAKER_STATE: sources.breaker_state(),
             table.IN_PROGRESS: sources.in_progress(),
             table.LOG_DROPPED: sources.log_dropped(),

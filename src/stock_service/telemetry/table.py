@@ -46,6 +46,7 @@ REQUEST_EDGES = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0
                  2.0, 2.5, 5.0, 10.0, 30.0)
 VENDOR_EDGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0)
 WAIT_EDGES = (0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 60.0)
+SHARED_EDGES = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 STALE_EDGES = (1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0)
 
 REQUESTS = Metric("http_requests_total", Kind.COUNTER, ("method", "route", "status"), "answers",
@@ -119,6 +120,22 @@ QUOTA_SECONDS = Metric("stock_service_quota_wait_seconds", Kind.HISTOGRAM, ("pri
                        "How long did calls wait for their slot?", Use.DASHBOARD, WAIT_EDGES)
 QUOTA_REFUSED = Metric("stock_service_quota_refused_total", Kind.COUNTER, ("priority",), "calls",
                        "How many found no slot soon enough?", Use.ALERT)
+
+SHARED_STATE = Metric("stock_service_shared_state", Kind.GAUGE, (), "0 none configured, 1 in use, 2 away",
+                      "Is the shared store, or the disk tier, used?", Use.ALERT)
+SHARED_MOVES = Metric("stock_service_shared_transitions_total", Kind.COUNTER, ("to",), "transitions",
+                      "Did it go away between two scrapes?", Use.DASHBOARD)
+SHARED_OPERATIONS = Metric("stock_service_shared_operations_total", Kind.COUNTER, ("operation", "result"), "operations",
+                           "What is asked of it, and what comes of it?", Use.ALERT)
+SHARED_SECONDS = Metric("stock_service_shared_exchange_seconds", Kind.HISTOGRAM, (), "seconds",
+                        "How long does it take to answer?", Use.DASHBOARD, SHARED_EDGES)
+SHARED_FETCHES = Metric("stock_service_shared_fetches_total", Kind.COUNTER, ("result",), "fetches",
+                        "How many fetches did another pod spare us?", Use.DASHBOARD)
+SHARED_DAMAGED = Metric("stock_service_shared_damaged_total", Kind.COUNTER, ("kind",), "values",
+                        "Does it hold what is not ours or is broken?", Use.ALERT)
+SHARED_BUDGET = Metric("stock_service_shared_budget_local", Kind.GAUGE, (), "0 or 1",
+                       "Does this pod keep to its own share of the vendor's plan, for want of the common book?",
+                       Use.ALERT)
 
 IN_PROGRESS = Metric("stock_service_requests_in_progress", Kind.GAUGE, (), "requests",
                      "How many requests run on the slow path now?", Use.DASHBOARD)

@@ -62,6 +62,7 @@ from stock_service.wiring.translate import (
 from stock_service.wiring.views import Views
 
 if TYPE_CHECKING:
+    from stock_service.wiring.disk import Disk
     from stock_service.wiring.shared import Shared
 
 
@@ -157,16 +158,22 @@ class _Builder:
         self._drain.on_start(service.quiet)
         return service
 
-    def _make_shared(self) -> Shared | None:
-        if not self._settings.shared.url:
-            return None
-        from stock_service.wiring.shared import make_shared  # noqa: PLC0415 - loads the store's client, if one is used
+    def _make_shared(self) -> Shared | Disk | None:
+        # Loaded where it is used: the client of a server takes 0.1 s to import.
+        if self._settings.shared.url:
+            from stock_service.wiring.shared import make_shared  # noqa: PLC0415
 
-        return make_shared(self._settings, self._origins, self._clock, self._observer)
+            return make_shared(self._settings, self._origins, self._clock, self._observer)
+        if self._settings.cache.dir:
+            from stock_service.wiring.disk import make_disk  # noqa: PLC0415
+
+            return make_disk(self._settings, self._origins, self._clock, self._observer)
+        return None
 
     def _make_upstream(self) -> Upstream:
         settings = upstream_settings(self._settings)
-        slots = LocalSlots(Pacer(settings.pacer), self._clock) if self._shared is None else self._shared.slots
+        common = None if self._shared is None else self._shared.slots
+        slots = LocalSlots(Pacer(settings.pacer), self._clock) if common is None else common
         return Upstream(settings, self._answering.client, slots, self._clock, self._observer)
 
     def _make_reads(self) -> ReadPath:
@@ -216,7 +223,8 @@ class _Builder:
     def _make_gate(self) -> Gate:
         path = self._settings.access.keys_file
         keys = KeyFile(Path(path), self._observer) if path else None
-        allowances = own_allowance if self._shared is None else self._shared.lender.allowance_of
+        lender = None if self._shared is None else self._shared.lender
+        allowances = own_allowance if lender is None else lender.allowance_of
         return Gate(keys, anonymous=not path, allowances=allowances)
 
     def _make_app(self, prefix: str) -> App:

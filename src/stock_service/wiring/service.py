@@ -20,6 +20,7 @@ from stock_service.web.hit_protocol import HitProtocol
 from stock_service.web.lookup import Lookup
 
 if TYPE_CHECKING:
+    from stock_service.wiring.disk import Disk
     from stock_service.wiring.shared import Shared
 
 CHORES_EVERY = 1.0
@@ -42,7 +43,7 @@ class Service:
     _flights: Flights[Landed]
     _upstream: Upstream
     _news: MarketNews
-    _shared: Shared | None = None
+    _shared: Shared | Disk | None = None
     ready: bool = False
 
     async def do_chores(self) -> None:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from stock_service.access.lender import Lender
 from stock_service.base.clock import Clock
-from stock_service.base.events import Faulted, Observer
+from stock_service.base.events import Observer
+from stock_service.cache.server_shelf import ServerShelf
 from stock_service.cache.shared import SharedCache, SharedSettings
 from stock_service.cache.shared_address import parse_address
 from stock_service.cache.shared_client import open_wire
 from stock_service.cache.shared_store import SharedStore, StoreSettings
 from stock_service.config.sections import Settings
 from stock_service.reads.fleet import Together
+from stock_service.telemetry.metrics import SharedLevel
 from stock_service.upstream.shared_settings import SharedSlotsSettings
-from stock_service.upstream.shared_slots import SharedSlots
-from stock_service.wiring.translate import pacer_settings
+from stock_service.upstream.shared_slots import Mode, SharedSlots
+from stock_service.wiring.keeping import keep_up
+from stock_service.wiring.translate import account_digest, pacer_settings
 
 _CONNECT_FOR = 0.1
 _CONNECTIONS = 20
 _WRITES_END_WITHIN = 0.5
-_AGAIN_AFTER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +41,21 @@ class Shared:
 
     async def keep(self) -> None:
         """Run what must run beside, for ever."""
-        await asyncio.gather(self._keep(self.store), self._keep(self.slots))
-
-    async def _keep(self, part: SharedStore | SharedSlots) -> None:
-        while True:
-            try:
-                await part.keep()
-            except Exception as error:  # noqa: BLE001 - without beats the store would never be used again
-                self.observer.notify(Faulted("shared", error))
-                await self.clock.sleep(_AGAIN_AFTER)
+        await asyncio.gather(*(keep_up(part, self.clock, self.observer) for part in (self.store, self.slots)))
 
     def snapshot(self) -> dict[str, str]:
         """Return what `/status` shows: whether the store is used, who plans the vendor's calls and lends to clients."""
         up = self.store.up
         return {
+            "kind": "server",
             "store": "up" if up else "away",
             "budget": self.slots.mode.value,
             "limits": "shared" if up else "local",
         }
+
+    def level(self) -> SharedLevel:
+        """Return what a scrape shows."""
+        return SharedLevel(1 if self.store.up else 2, int(self.slots.mode is Mode.LOCAL))
 
     async def aclose(self) -> None:
         """Write what is left, say goodbye, close the connections."""
@@ -71,14 +69,11 @@ def make_shared(settings: Settings, origins: frozenset[bytes], clock: Clock, obs
     """Return the shared parts; opens no connection yet."""
     section = settings.shared
     wire = open_wire(parse_address(section.url.reveal()), section.timeout, _CONNECT_FOR, _CONNECTIONS)
-    # Answers and calls of different vendor accounts or plans must never meet.
-    account = "\n".join((settings.upstream.url, settings.upstream.api_key.reveal(), settings.upstream.delay))
-    digest = blake2b(account.encode(), digest_size=8).hexdigest()
-    scope = f"{section.scope}:{digest}"
+    scope = f"{section.scope}:{account_digest(settings)}"
     store = SharedStore(
         wire, StoreSettings(scope, answer_for=section.timeout, connect_for=_CONNECT_FOR), clock, observer
     )
-    cache = SharedCache(store, SharedSettings(), clock, observer, random.random)
+    cache = SharedCache(ServerShelf(store), SharedSettings(), clock, observer, random.random)
     budget = SharedSlotsSettings(pacer_settings(settings), pods=section.max_pods)
     slots = SharedSlots(budget, store, clock, observer)
     # Clients are the same whatever account answers them.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from stock_service.cache.policy import Entitlement, PolicySettings
+from stock_service.cache.shared_faults import DAMAGE_WORDS, SHARED_WORDS
 from stock_service.config.sections import Settings
 from stock_service.telemetry.counters import ClosedSets
 from stock_service.upstream.body import BodyLimits
@@ -37,6 +40,12 @@ def vendor_name(settings: Settings) -> str:
     """Return who answers, for people: the vendor's address, or the recording in its place."""
     folder = settings.upstream.replay_dir
     return f"replay of {folder}" if folder else settings.upstream.url
+
+
+def account_digest(settings: Settings) -> str:
+    """Return what keeps answers and calls of different vendor accounts or plans apart; it tells no secret."""
+    account = "\n".join((settings.upstream.url, settings.upstream.api_key.reveal(), settings.upstream.delay))
+    return blake2b(account.encode(), digest_size=8).hexdigest()
 
 
 def upstream_settings(settings: Settings) -> UpstreamSettings:
@@ -101,6 +110,8 @@ def closed_sets() -> ClosedSets:
         endpoints=groups,
         refusals=(*(fault.kind for fault in Fault), "unread"),
         faults=("request", "hit", "chores", "shared", "record"),
+        shared_results=SHARED_WORDS,
+        damages=DAMAGE_WORDS,
     )
 
 

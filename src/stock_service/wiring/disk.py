@@ -1,0 +1,62 @@
+"""The tier on this machine's disk. Loaded only when a folder for it is configured."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from stock_service.base.clock import Clock
+from stock_service.base.events import Observer
+from stock_service.cache.disk_shelf import DiskSettings, DiskShelf
+from stock_service.cache.shared import SharedCache, SharedSettings
+from stock_service.config.sections import Settings
+from stock_service.reads.fleet import Together
+from stock_service.telemetry.metrics import SharedLevel
+from stock_service.wiring.keeping import keep_up
+from stock_service.wiring.translate import account_digest
+
+_WRITES_END_WITHIN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Answers and fetches shared by the processes of this machine; the budget is each one's own."""
+
+    shelf: DiskShelf
+    cache: SharedCache
+    fleet: Together
+    clock: Clock
+    observer: Observer
+    slots: None = None
+    lender: None = None
+
+    async def keep(self) -> None:
+        """Run what must run beside, for ever."""
+        await keep_up(self.shelf, self.clock, self.observer)
+
+    def snapshot(self) -> dict[str, str]:
+        """Return what `/status` shows."""
+        return {
+            "kind": "disk",
+            "store": "up" if self.shelf.up else "away",
+            "budget": "local",
+            "limits": "local",
+        }
+
+    def level(self) -> SharedLevel:
+        """Return what a scrape shows; a budget of its own is no emergency here."""
+        return SharedLevel(1 if self.shelf.up else 2, 0)
+
+    async def aclose(self) -> None:
+        """Write what is left and let go of the file."""
+        await self.cache.aclose(_WRITES_END_WITHIN)
+        await self.shelf.aclose(_WRITES_END_WITHIN)
+
+
+def make_disk(settings: Settings, origins: frozenset[bytes], clock: Clock, observer: Observer) -> Disk:
+    """Return the tier; its threads start, the file is opened by them."""
+    section = settings.cache
+    shelf = DiskShelf(DiskSettings(Path(section.dir), section.dir_max_bytes, account_digest(settings)), clock, observer)
+    cache = SharedCache(shelf, SharedSettings(), clock, observer, random.random)
+    return Disk(shelf, cache, Together(cache, clock, origins), clock, observer)

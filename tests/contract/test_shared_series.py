@@ -1,0 +1,130 @@
+"""Bars one instance fetched cost the others nothing, whatever part of them they ask for; nor after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from stock_service.base.clock import SystemClock
+from stock_service.base.events import Silent
+from stock_service.simulator.server import Simulator
+from tests.support.redis_server import RedisServer, redis_server
+from tests.support.running import VENDOR_KEY, start_gateway, stop_gateway
+from tests.support.shared_pod import until
+from tests.support.simulated import simulated
+
+pytestmark = pytest.mark.system_tool("redis-server")
+
+MINUTES = "/v2/aggs/ticker/AAPL/range/1/minute"
+LONG = f"{MINUTES}/2023-01-02/2023-08-31?limit=50000"
+PARTS = (
+    f"{MINUTES}/2023-03-01/2023-03-31?limit=50000",
+    f"{MINUTES}/2023-08-31/2023-08-31?limit=50000",
+    f"{MINUTES}/2023-01-03/2023-01-03?limit=50000&sort=desc",
+    f"{MINUTES}/2023-01-02/2023-08-31?limit=50000",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(params=["server", "disk"])
+def flags(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    """The setting that gives instances something in common. Patient: whether it is quick is not asked here."""
+    if request.param == "disk":
+        return {"cache.dir": str(tmp_path)}
+    server: RedisServer = request.getfixturevalue("server")
+    server.admin.flushall()
+    return {"shared.url": server.url, "shared.timeout": "1s"}
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[Simulator]:
+    async with simulated(key=VENDOR_KEY) as simulator:
+        yield simulator
+
+
+@asynccontextmanager
+async def instance(vendor: Simulator, flags: dict[str, object]) -> AsyncIterator[str]:
+    """A gateway with its chores; yields its address once its store is in use."""
+    settings = {"upstream.url": vendor.url, "upstream.api_key": VENDOR_KEY, **flags}
+    gateway = await start_gateway(settings, Silent(), SystemClock())
+    chores = asyncio.create_task(gateway.service.do_chores())
+    try:
+        shared = gateway.service._shared
+        assert shared is not None
+        await until(lambda: shared.snapshot()["store"] == "up")
+        yield gateway.url
+    finally:
+        chores.cancel()
+        await asyncio.gather(chores, return_exceptions=True)
+        await stop_gateway(gateway)
+
+
+async def results(origin: str, target: str) -> list[dict[str, float]]:
+    """All bars of a question, pages followed."""
+    found: list[dict[str, float]] = []
+    url = origin + target
+    async with aiohttp.ClientSession() as session:
+        while url:
+            async with session.get(url) as response:
+                assert response.status == 200, await response.text()
+                page = await response.json()
+            found += page.get("results", [])
+            url = page.get("next_url", "")
+    return found
+
+
+async def test_months_of_minutes_are_fetched_once(vendor: Simulator, flags: dict[str, object]) -> None:
+    async with instance(vendor, flags) as first:
+        whole = await results(first, LONG)
+        paid = vendor.calls.total
+        assert len(whole) > 60_000
+        assert paid >= 2
+        async with instance(vendor, flags) as second:
+            for target in PARTS:
+                part = await results(second, target)
+                wanted = {bar["t"] for bar in part}
+                assert [bar for bar in whole if bar["t"] in wanted] == sorted(part, key=lambda bar: bar["t"])
+                assert part
+            assert vendor.calls.total == paid
+    async with instance(vendor, flags) as restarted:
+        assert await results(restarted, PARTS[0]) == [
+            bar for bar in whole if 1_677_646_800_000 <= bar["t"] < 1_680_321_600_000
+        ]
+    assert vendor.calls.total == paid
+
+
+async def test_a_longer_question_asks_for_the_rest_only(vendor: Simulator, flags: dict[str, object]) -> None:
+    async with instance(vendor, flags) as first, instance(vendor, flags) as second:
+        await results(first, f"{MINUTES}/2023-03-01/2023-03-31?limit=50000")
+        before = vendor.calls.total
+        await results(second, f"{MINUTES}/2023-03-01/2023-04-14?limit=50000")
+        asked = vendor.calls.calls()[before:]
+    assert len(asked) == 1
+    assert int(asked[0].path.split("/")[-2]) > 1_680_300_000_000  # the last of March
+
+
+async def test_a_question_whose_bars_still_move_is_asked_once_for_all(
+    vendor: Simulator, flags: dict[str, object]
+) -> None:
+    """The page reaches into today: its past stays useful to others after its last minute has gone stale."""
+    vendor.freeze(None)
+    today = f"{MINUTES}/2024-01-02/2030-01-01?limit=500&sort=desc"
+    async with instance(vendor, flags) as first, instance(vendor, flags) as second:
+        await asyncio.gather(*(results_of_first_page(each, today) for each in (first, second) for _ in range(5)))
+    assert vendor.calls.total == 1
+
+
+async def results_of_first_page(origin: str, target: str) -> None:
+    async with aiohttp.ClientSession() as session, session.get(origin + target) as response:
+        assert response.status == 200
+        assert (await response.json())["results"]
