@@ -348,4 +348,70 @@ CLIENTS = Board(
     ),
 )
 
-BOARDS = (GOLDEN, CACHE, VENDOR, SLO, CLIENTS)
+SHARED = Board(
+    "stock-shared",
+    "Stock Service: shared store",
+    (
+        Panel(
+            "Pods without it",
+            "How many pods do without the store, and how many keep to their own share of the vendor's plan?",
+            "short",
+            (
+                Query(f"count(stock_service_shared_state{{{SELECT}}} == 2) or vector(0)", "store away"),
+                Query(f"sum(stock_service_shared_budget_local{{{SELECT}}})", "own share of the plan"),
+            ),
+            limit=1,
+        ),
+        Panel(
+            "Reads",
+            "How many answers did another pod have already?",
+            "ops",
+            (
+                Query(
+                    _rate("stock_service_shared_operations_total", "result", f'{SELECT},operation="get"'),
+                    "{{result}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Fetches",
+            "How many fetches met other pods: led, followed another's, waited in vain, went alone?",
+            "ops",
+            (Query(_rate("stock_service_shared_fetches_total", "result"), "{{result}}"),),
+        ),
+        Panel(
+            "Exchange time",
+            "How long does the store take? Nobody waits longer than 50 ms.",
+            "s",
+            (
+                Query(_quantile(0.5, "stock_service_shared_exchange_seconds"), "p50"),
+                Query(_quantile(0.99, "stock_service_shared_exchange_seconds"), "p99"),
+            ),
+            limit=0.05,
+        ),
+        Panel(
+            "Faults",
+            "What goes wrong?",
+            "ops",
+            (
+                Query(
+                    _rate("stock_service_shared_operations_total", "result", f'{SELECT},result!~"hit|miss|ok"'),
+                    "{{result}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Damaged values",
+            "Does it hold what is not ours or is broken? None is served.",
+            "short",
+            (
+                Query(
+                    f"sum by (kind) (increase(stock_service_shared_damaged_total{{{SELECT}}}[15m]))",
+                    "{{kind}}",
+                ),
+            ),
+        ),
+    ),
+)
+
+BOARDS = (GOLDEN, CACHE, VENDOR, SLO, CLIENTS, SHARED)

@@ -241,6 +241,24 @@ CASES: dict[str, Case] = {
         waits=300,
     ),
     "StockServiceStaleForLong": Case(stale(0.201), stale(0.199), stale(1), onset=15, waits=1800),
+    "StockServiceSharedStoreAway": Case(
+        pods("stock_service_shared_state", 1, 2, 1),
+        pods("stock_service_shared_state", 0, 1, 1),
+        pods("stock_service_shared_state", 2, 2, 2),
+        waits=300,
+    ),
+    "StockServiceBudgetSplit": Case(
+        pods("stock_service_shared_budget_local", 0, 1),
+        pods("stock_service_shared_budget_local", 0, 0),
+        pods("stock_service_shared_budget_local", 1, 1),
+        waits=300,
+    ),
+    "StockServiceSharedValuesDamaged": Case(
+        counter("stock_service_shared_damaged_total", ',kind="sum"', 3.1 / 900),
+        counter("stock_service_shared_damaged_total", ',kind="sum"', 2.9 / 900),
+        counter("stock_service_shared_damaged_total", ',kind="magic"', 10),
+        onset=15,
+    ),
     "StockServiceCertificateOverdue": Case(
         certificate(_RENEWS, STEADY - _DAY - 1), certificate(_RENEWS, STEADY - _DAY), certificate(_RENEWS, -2 * _DAY)
     ),

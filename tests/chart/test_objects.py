@@ -25,6 +25,10 @@ CASES = {
     "ingress alone": (*HOST, "--set", "ingress.restricted.enabled=false"),
     "certificate": (*HOST, "--set", "certificate.enabled=true"),
     "backup": ("--set", "backup.enabled=true"),
+    "shared store": (
+        *("--set", "sharedCache.url=valkeys://cache:6380", "--set", "sharedCache.ports={6380,16380}"),
+        *("--set", "sharedCache.tls.existingSecret=ca"),
+    ),
     "more egress": ("--set", "networkPolicy.egressPorts={443,6379}"),
     "no helpers": (
         *("--set", "dashboards.enabled=false", "--set", "networkPolicy.enabled=false"),

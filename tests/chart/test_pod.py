@@ -49,9 +49,19 @@ def test_keys_come_from_secrets_with_default_names() -> None:
 
 def test_the_address_of_the_shared_store_may_be_a_secret() -> None:
     """It can hold a password."""
-    env = container(deployment("--set", "sharedUrl.existingSecret=valkey"))["env"]
+    env = container(deployment("--set", "sharedCache.existingSecret=valkey"))["env"]
     (shared,) = [item for item in env if item["name"] == "STOCKS_SHARED__URL"]
     assert shared["valueFrom"]["secretKeyRef"] == {"name": "valkey", "key": "url"}
+
+
+def test_the_shared_store_may_have_certificates_of_its_own() -> None:
+    made = deployment("--set", "sharedCache.url=valkeys://cache:6380", "--set", "sharedCache.tls.existingSecret=ca")
+    env = environment(made)
+    assert env["STOCKS_SHARED__URL"] == "valkeys://cache:6380"
+    (mount,) = [each for each in container(made)["volumeMounts"] if each["name"] == "shared-cache"]
+    assert env["STOCKS_SHARED__CA_FILE"] == mount["mountPath"] + "/ca.crt"
+    (volume,) = [each for each in made["spec"]["template"]["spec"]["volumes"] if each["name"] == "shared-cache"]
+    assert volume["secret"]["secretName"] == "ca"
 
 
 def test_the_service_knows_how_many_pods_there_may_be() -> None:

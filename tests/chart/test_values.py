@@ -38,9 +38,11 @@ REFUSED = {
     "a route without a gateway": (("--set", "httpRoute.enabled=true"), "parentRefs"),
     "a floor above the ceiling": (("--set", "replicaCount=30"), "30"),
     "two addresses of the shared store": (
-        ("--set", "sharedUrl.existingSecret=a", "--set", "config.shared.url=valkey://h:1"),
+        ("--set", "sharedCache.existingSecret=a", "--set", "sharedCache.url=valkey://h:1"),
         "once",
     ),
+    "a password in the shared store's address": (("--set", "sharedCache.url=valkey://me:pw@h"), "url"),
+    "an address that is no store's": (("--set", "sharedCache.url=http://h"), "url"),
     "a service nobody may ask": (("--set", "clientKeys.existingSecret="), "allowAnonymous"),
 }
 
@@ -160,10 +162,11 @@ def test_the_service_accepts_every_variable_the_chart_sets() -> None:
         if field.name not in CHARTS_OWN
     }
     arguments = [part for name, value in every.items() for part in ("--set-json", f"config.{name}={json.dumps(value)}")]
+    arguments += ["--set", "sharedCache.url=valkeys://cache", "--set", "sharedCache.tls.existingSecret=ca"]
     deployment = pick(render(*arguments), "Deployment")
     given = {item["name"] for item in container(deployment)["env"] if item["name"].startswith("STOCKS_")}
     known = {f"STOCKS_{field.section.upper()}__{field.key.upper()}" for field in FIELDS}
-    assert given == known - {"STOCKS_UPSTREAM__API_KEY_FILE"}
+    assert given == known - {"STOCKS_UPSTREAM__API_KEY_FILE", "STOCKS_CACHE__DIR", "STOCKS_CACHE__DIR_MAX_BYTES"}
 
 
 def _some_value(field: Field) -> object:

@@ -52,7 +52,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
         for each in servers:
             each.admin.flushall()
         url = f"{servers[0].url}?cluster=true"
-    return lambda **options: pod(url, **options)
+    return lambda **options: pod(url, answer_for=2.0, **options)  # whether it is fast is not asked here
 
 
 @pytest.fixture

@@ -83,12 +83,12 @@ async def test_the_file_stays_within_its_bytes_and_what_ends_first_goes_first(tm
     assert kept == list(range(120 - len(kept), 120))
 
 
-async def test_a_process_killed_while_it_writes_leaves_whole_values(tmp_path: Path) -> None:
+def test_a_process_killed_while_it_writes_leaves_whole_values(tmp_path: Path) -> None:
     for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
-        await asyncio.sleep(0.15)
+        time.sleep(0.15)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()

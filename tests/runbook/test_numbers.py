@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from stock_service.cache.shared_rest import RestSettings
 from stock_service.config.sections import Settings
+from stock_service.upstream.pacer import PacerSettings, Window
+from stock_service.upstream.shared_settings import SharedSlotsSettings
 from tests.support.kube_chart import CHART, container, pick, render
 from tests.support.prometheus_rules import alerts
 from tests.support.runbook import promised, sections, typed
@@ -132,6 +135,10 @@ def test_the_numbers_of_our_own_alerts() -> None:
     assert "[15m])) > 3" in says("StockServiceLoopStalls")
     promised("configuration-backup", "older than 10 minutes")
     assert says("StockServiceConfigBackupStale").endswith("> 600")
+    promised("shared-store", "(`sharedCache`) for 5 minutes", "for 5 minutes pods have kept to their own share")
+    assert lasts("StockServiceSharedStoreAway") == lasts("StockServiceBudgetSplit") == "5 minutes"
+    promised("shared-store", "more than 3 values in 15 minutes")
+    assert "[15m])) > 3" in says("StockServiceSharedValuesDamaged")
     promised("vendor-quota", "for 10 minutes)", "(more than 10 got none in 10 minutes)", "(429 although")
     assert lasts("StockServiceVendorQuotaNearEnd") == "10 minutes"
     assert "[10m])) > 10" in says("StockServiceVendorQuotaSpent")
@@ -143,6 +150,13 @@ def test_the_numbers_of_statuses() -> None:
     source = (ROOT / "src/stock_service/upstream/outcome.py").read_text()
     assert {"401", "403"} <= set(re.findall(r"\b40\d\b", source))
     promised("stale-answers", "They are 200 with their age")
+
+
+def test_the_numbers_of_the_shared_store() -> None:
+    """How soon it is in use again: a beat, and the budget's own time apart."""
+    promised("shared-store", "within 5 seconds of its return")
+    assert RestSettings().rest_for < 5
+    assert SharedSlotsSettings(PacerSettings((Window(1, 1.0),))).local_for == 5
 
 
 def test_the_numbers_of_the_service_itself() -> None:

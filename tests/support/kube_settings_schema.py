@@ -19,7 +19,9 @@ SCHEMA = CHART / "values.schema.json"
 CHARTS_OWN = frozenset(
     {
         *("server.host", "server.port", "upstream.api_key", "upstream.api_key_file"),
-        *("access.keys_file", "shared.max_pods"),
+        *("access.keys_file", "shared.max_pods", "shared.url", "shared.ca_file"),
+        # A pod's disk ends with the pod; what outlives it is the shared store's business.
+        *("cache.dir", "cache.dir_max_bytes"),
     }
 )
 _REFERENCES = {"duration": "duration", "size": "size", "list of networks": "networks"}

@@ -15,7 +15,7 @@ SINGLE, SENTINEL, CLUSTER = Topology.SINGLE, Topology.SENTINEL, Topology.CLUSTER
         ("redis://cache", Address(SINGLE, (("cache", 6379),))),
         ("valkey://cache:7000/3", Address(SINGLE, (("cache", 7000),), database=3)),
         ("rediss://cache", Address(SINGLE, (("cache", 6379),), tls=True)),
-        ("valkeys://cache?ca=/etc/ca.pem", Address(SINGLE, (("cache", 6379),), tls=True, ca="/etc/ca.pem")),
+        ("valkeys://cache", Address(SINGLE, (("cache", 6379),), tls=True)),
         ("valkey://app:p%40ss@cache", Address(SINGLE, (("cache", 6379),), user="app", password="p@ss")),
         ("valkey://:secret@cache", Address(SINGLE, (("cache", 6379),), password="secret")),
         ("valkey://[::1]:7000", Address(SINGLE, (("::1", 7000),))),

@@ -194,6 +194,11 @@ def test_series_of_closed_sets_start_at_zero() -> None:
         (events.DrainFinished(5.0, 3), "shutdown_aborted_requests_total", 3),
         (events.LoopStalled(0.5), "loop_stalls_total", 1),
         (events.LoopStalled(0.5), "loop_stalled_seconds_total", 0.5),
+        (events.SharedAsked("get", "hit"), 'shared_operations_total{operation="get",result="hit"}', 1),
+        (events.SharedAnswered(0.0004), "shared_exchange_seconds_sum", 0.0004),
+        (events.SharedMoved("away", "timeout"), 'shared_transitions_total{to="away"}', 1),
+        (events.SharedDamaged("sum"), 'shared_damaged_total{kind="sum"}', 1),
+        (events.FetchLed("followed"), 'shared_fetches_total{result="followed"}', 1),
         (events.Faulted("request", ValueError()), 'faults_total{where="request"}', 1),
     ],
 )  # fmt: skip

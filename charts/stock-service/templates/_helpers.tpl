@@ -143,8 +143,8 @@ capabilities:
 {{- if and .Values.autoscaling.enabled (gt (include "stock-service.minReplicas" . | int) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail (printf "the floor of %s replicas (replicaCount, autoscaling.minReplicas) is above autoscaling.maxReplicas %d" (include "stock-service.minReplicas" .) (int .Values.autoscaling.maxReplicas)) -}}
 {{- end -}}
-{{- if and .Values.sharedUrl.existingSecret .Values.config.shared.url -}}
-{{- fail "give the shared store's address once: sharedUrl.existingSecret or config.shared.url" -}}
+{{- if and .Values.sharedCache.existingSecret .Values.sharedCache.url -}}
+{{- fail "give the shared store's address once: sharedCache.existingSecret or sharedCache.url" -}}
 {{- end -}}
 {{- if not (or .Values.clientKeys.existingSecret .Values.config.access.allowAnonymous) -}}
 {{- fail "nobody could ask: give clientKeys.existingSecret, or set config.access.allowAnonymous=true where every caller may spend the vendor key" -}}

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
 _SCHEMES: Final = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}
-_OPTIONS: Final = frozenset({"cluster", "ca"})
 
 
 class Topology(Enum):
@@ -27,12 +26,11 @@ class Topology(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A shared store. `hosts` are its servers, or the Sentinels that know; `ca` is a file of certificates to trust."""
+    """A shared store. `hosts` are its servers, or the Sentinels that know."""
 
     topology: Topology
     hosts: tuple[tuple[str, int], ...]
     tls: bool = False
-    ca: str = ""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     database: int = 0
@@ -46,8 +44,8 @@ def parse_address(url: str) -> Address:
     if scheme not in _SCHEMES or finder not in ("", "sentinel"):
         raise ValueError("must begin with valkey://, valkeys://, redis:// or rediss://, with +sentinel if need be")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(set(options) - _OPTIONS):
-        raise ValueError(f"knows the options cluster and ca, not {', '.join(unknown)}")
+    if unknown := sorted(set(options) - {"cluster"}):
+        raise ValueError(f"knows the option cluster, not {', '.join(unknown)}")
     cluster = options.get("cluster", "false")
     if cluster not in ("true", "false") or (cluster == "true" and finder):
         raise ValueError("takes cluster=true or cluster=false, and not together with +sentinel")
@@ -60,7 +58,6 @@ def parse_address(url: str) -> Address:
         topology=topology,
         hosts=_hosts(servers, _SENTINEL_PORT if finder else _PORT, topology),
         tls=_SCHEMES[scheme],
-        ca=options.get("ca", ""),
         user=unquote(user) or None,
         password=unquote(password) or None,
         database=database,

@@ -40,13 +40,14 @@ class Wire(Protocol):
         ...
 
 
-def open_wire(address: Address, answer_for: float, connect_for: float, connections: int) -> Wire:
+def open_wire(address: Address, answer_for: float, connect_for: float, connections: int, ca_file: str = "") -> Wire:
     """Return connections to `address`; opens none yet.
 
     Args:
         answer_for: seconds for each read and write.
         connect_for: seconds to connect, TLS included.
         connections: open at once, to each server of a Cluster.
+        ca_file: certificates to trust, where the address says TLS; empty: those of the system.
     """
     options: dict[str, Any] = {
         "username": address.user,
@@ -58,7 +59,7 @@ def open_wire(address: Address, answer_for: float, connect_for: float, connectio
         "health_check_interval": 0,
         "max_connections": connections,
     }
-    tls: dict[str, Any] = {"ssl_ca_certs": address.ca or None}
+    tls: dict[str, Any] = {"ssl_ca_certs": ca_file or None}
     match address.topology:
         case Topology.CLUSTER:
             nodes = [ClusterNode(host, port) for host, port in address.hosts]

@@ -84,7 +84,7 @@ def load_settings(
     settings = settings_of(values)
     _check_keys_file(settings, faults)
     _check_store_client(settings, faults)
-    _check_folder(settings, faults)
+    _check_places(settings, faults)
     faults.extend(find_faults(settings))
     if faults:
         raise ConfigFaulty(tuple(faults))
@@ -189,7 +189,10 @@ def _check_store_client(settings: Settings, faults: list[str]) -> None:
         )
 
 
-def _check_folder(settings: Settings, faults: list[str]) -> None:
+def _check_places(settings: Settings, faults: list[str]) -> None:
+    trusted = settings.shared.ca_file
+    if trusted and not Path(trusted).is_file():
+        faults.append(f"shared.ca_file {trusted} is not there; name a file of PEM certificates, or unset it")
     folder = settings.cache.dir
     if folder and not (Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)):
         faults.append(f"cache.dir {folder} is no folder this user can write to; make it, or unset cache.dir")

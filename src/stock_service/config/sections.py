@@ -153,6 +153,7 @@ class SharedOptions:
         "Valkey or Redis: `valkey://host:6379`, `valkeys://` with TLS, `?cluster=true`, `valkey+sentinel://`. "
         "Empty: nothing is shared.",
     )
+    ca_file: str = option("", _path, "Certificates to trust for `valkeys://`, a PEM file. Empty: those of the system.")
     max_pods: int = option(
         20,
         kinds.whole(1, 1_000),

@@ -38,6 +38,7 @@ _PACKED_AT_ONCE = 6  # chunks, half a millisecond each
 _ROUNDS_MAX = 64  # fetches for one answer; a page of bars needs one, a range full of holes a few
 _SAME_MAX = 2  # a page whose fetch began before the ticker was given up is not taken: ask once more
 _JSON = "application/json"
+_NOTHING, _AT_ONCE = Span(0, 0), Lifetime(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ class Filled:
     span: Span
     reply: Reply
     whole: bool = False
-    told: Span = Span(0, 0)
-    lifetime: Lifetime = Lifetime(0.0)
+    told: Span = _NOTHING
+    lifetime: Lifetime = _AT_ONCE
 
 
 class BarsSource:

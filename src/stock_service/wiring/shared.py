@@ -68,7 +68,8 @@ class Shared:
 def make_shared(settings: Settings, origins: frozenset[bytes], clock: Clock, observer: Observer) -> Shared:
     """Return the shared parts; opens no connection yet."""
     section = settings.shared
-    wire = open_wire(parse_address(section.url.reveal()), section.timeout, _CONNECT_FOR, _CONNECTIONS)
+    address = parse_address(section.url.reveal())
+    wire = open_wire(address, section.timeout, _CONNECT_FOR, _CONNECTIONS, section.ca_file)
     scope = f"{section.scope}:{account_digest(settings)}"
     store = SharedStore(
         wire, StoreSettings(scope, answer_for=section.timeout, connect_for=_CONNECT_FOR), clock, observer

@@ -14,12 +14,13 @@ from stock_service.cache.series_store import SeriesStore
 from stock_service.config.sections import Settings
 from stock_service.reads.market_news import MarketNews
 from stock_service.reads.read_path import Landed
-from stock_service.telemetry.metrics import CacheSize, QuotaLevel, SeriesCounts, Sources
+from stock_service.telemetry.metrics import CacheSize, QuotaLevel, SeriesCounts, SharedLevel, Sources
 from stock_service.upstream.breaker import State
 from stock_service.upstream.call import Upstream
 from stock_service.wiring.translate import vendor_name
 
 if TYPE_CHECKING:
+    from stock_service.wiring.disk import Disk
     from stock_service.wiring.shared import Shared
 
 
@@ -35,7 +36,7 @@ class Views:
         flights: Flights[Landed],
         upstream: Upstream,
         gate: Gate,
-        shared: Shared | None,
+        shared: Shared | Disk | None,
         news: MarketNews,
         clock: Clock,
         readiness: Callable[[], str],
@@ -62,6 +63,7 @@ class Views:
             breaker_state=lambda: int(self._upstream.breaker_snapshot()["gauge"]),
             breaker=self._breaker_gauges,
             quota=self._quota_level,
+            shared=SharedLevel if self._shared is None else self._shared.level,
             clients=self._gate.usage,
             in_progress=self._running,
             log_dropped=log_dropped,
