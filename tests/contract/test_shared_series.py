@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def flags(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
     """The setting that gives instances something in common. Patient: whether it is quick is not asked here."""
     if request.param == "disk":
-        return {"cache.dir": str(tmp_path)}
+        return {"cache.dir": str(tmp_path), "shared.timeout": "1s"}
     server: RedisServer = request.getfixturevalue("server")
     server.admin.flushall()
     return {"shared.url": server.url, "shared.timeout": "1s"}

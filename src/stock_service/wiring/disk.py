@@ -57,6 +57,8 @@ class Disk:
 def make_disk(settings: Settings, origins: frozenset[bytes], clock: Clock, observer: Observer) -> Disk:
     """Return the tier; its threads start, the file is opened by them."""
     section = settings.cache
-    shelf = DiskShelf(DiskSettings(Path(section.dir), section.dir_max_bytes, account_digest(settings)), clock, observer)
+    waits_for = settings.shared.timeout
+    disk = DiskSettings(Path(section.dir), section.dir_max_bytes, account_digest(settings), waits_for)
+    shelf = DiskShelf(disk, clock, observer)
     cache = SharedCache(shelf, SharedSettings(), clock, observer, random.random)
     return Disk(shelf, cache, Together(cache, clock, origins), clock, observer)
