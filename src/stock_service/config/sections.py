@@ -166,7 +166,9 @@ class SharedOptions:
         "Begins every key in the store. Services that must not share need different ones.",
     )
     timeout: float = option(
-        0.05, kinds.duration("5ms", "1s"), "How long the store, or `cache.dir`, may take to answer before we do without it."
+        0.05,
+        kinds.duration("5ms", "1s"),
+        "How long the store, or `cache.dir`, may take to answer before we do without it.",
     )
 
 
