@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stock_service.operate.certificates import look_at_certificate
 from stock_service.operate.checks import Finding
-from stock_service.operate.doctor import look_at_certificate
 from tests.support.clock import ManualClock
 from tests.support.kube_chart import CHART, pick, render
 from tests.support.nginx_front import nginx_front

@@ -66,6 +66,7 @@ def test_production_is_deployed_waited_for_and_tested(cluster: Cluster) -> None:
     )
     assert "Succeeded" in cluster.run(typed("helm test stock-service -n stock-service --logs"))
     assert "stock-service" in cluster.run(typed("kubectl get certificate -n stock-service"))
+    assert "Renew Before:" in cluster.run(typed("kubectl describe certificate -n stock-service"))
 
 
 def test_an_upgrade_that_drops_the_ingress_says_so(cluster: Cluster) -> None:

@@ -173,6 +173,7 @@ def test_the_numbers_of_an_incident() -> None:
     promised("minutes-15-to-30", "after 5 seconds at first and at most every minute")
     breaker = Settings().breaker
     assert (breaker.sleep, breaker.sleep_max) == (5.0, 60.0)
+    promised("minutes-5-to-15", "A pod asks for 250m CPU and may use 512Mi memory")
     promised("tell", "within 1 hour")
     assert ONCALL["incident_report_within"] == "1h"
     promised("rollout-stuck", "within 5 minutes")

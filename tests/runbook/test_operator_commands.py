@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from urllib.request import Request, urlopen
 import pytest
 
 from stock_service import __version__
+from stock_service.simulator.server import SimulatorSettings
+from stock_service.simulator.world import Plan
 from tests.support.kube_chart import CHART, render
 from tests.support.kube_cluster import Cluster, small_cluster
 from tests.support.nginx_front import nginx_front
 from tests.support.runbook import promised, typed
-from tests.support.running import Pair, running_pair
+from tests.support.running import VENDOR_KEY, Pair, running_pair
 
 QUESTION = "/v2/aggs/ticker/AAPL/prev"
 COMMAND = str(Path(sys.executable).parent / "stock-service")
@@ -66,7 +69,7 @@ def test_smoke_passes_a_service_that_answers(pair: Pair, line: str) -> None:
 
 def test_smoke_fails_where_curl_is_content(pair: Pair) -> None:
     """The vendor fails: /health is still 200."""
-    promised("deployment", "curl is content with an error page; `smoke` is not.")
+    promised("deployment", "curl is content with an error page; `smoke` is not")
     break_vendor(pair)
     code, said = run("stock-service smoke http://staging-endpoint", pair.gateway.url)
     assert code == 1
@@ -187,6 +190,31 @@ def test_doctor_sees_what_runs_the_pods(pair: Pair, tmp_path: Path) -> None:
     assert found["certificate"]["told"].startswith(("9 days", "10 days"))
     assert "STOCKS_QUOTA__CALLS=100" in found["configuration"]["told"]
     assert told["runbook"] == "docs/runbook.md#at-the-ceiling"
+
+
+def test_doctor_asks_the_vendor_from_inside_a_pod(pair: Pair, tmp_path: Path) -> None:
+    """From where it matters; without a key, so 401 is as good an answer as any."""
+    line = typed(
+        "kubectl exec -n stock-service deploy/stock-service -- stock-service doctor --vendor https://api.polygon.io",
+    )
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run("helm install stock-service ./charts/stock-service -n stock-service")
+        cluster.store.pod_url = pair.gateway.url
+        there = line.replace("-- stock-service", f"-- {COMMAND}")
+        said = cluster.run(there.replace("https://api.polygon.io", pair.simulator.url))
+        assert f"{pair.simulator.url} answers 401" in said
+        said = cluster.run(there.replace("https://api.polygon.io", "http://127.0.0.1:1"), check=False)
+        assert "#vendor-unreachable" in said
+
+
+@pytest.mark.parametrize(("plan", "words"), [(Plan.PAID, "in the plan"), (Plan.BASIC, "not in the plan")])
+def test_doctor_finds_out_what_the_key_may_do(plan: Plan, words: str) -> None:
+    """Only when it is asked to: it costs calls."""
+    with running_pair(SimulatorSettings(port=0, key=VENDOR_KEY, plan=plan)) as pair:
+        code, said = run("stock-service doctor http://x --rights --over 0", pair.gateway.url)
+    assert code == 0
+    assert said.count("key may: ") == 5
+    assert re.search(rf"key may: last trades +{words}\n", said)
 
 
 def change(cluster: Cluster, kind: str, status: dict[str, object]) -> None:

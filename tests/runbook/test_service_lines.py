@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -47,8 +48,25 @@ def test_the_breakers_lines_show_its_state(pair: Pair) -> None:
     promised("circuit-breaker-open", "(0 closed, 1 half-open, 2 open)")
     seen = here(typed("curl http://localhost:8080/metrics | grep circuit_breaker"), pair)
     assert "\nstock_service_circuit_breaker_state 0.0\n" in seen
+    promised("minutes-5-to-15", "`stock_service_circuit_breaker_state` is 0 closed, 1 half-open, 2 open.")
     promised("minutes-5-to-15", "`curl http://localhost:8080/circuit-breaker` says the same")
     assert json.loads(here("curl http://localhost:8080/circuit-breaker", pair))["state"] == "closed"
+
+
+def test_an_overridden_breaker_is_let_decide_again(tmp_path: Path) -> None:
+    """By whoever holds a key with the right."""
+    keys = tmp_path / "keys.jsonl"
+    made = shell(f"{sys.executable} -m stock_service keys create ops --admin --file {keys}")
+    line = typed(
+        """curl -X POST -H "Authorization: Bearer $ADMIN_KEY" -d '{"mode": "none"}' """
+        "http://localhost:8080/admin/circuit-breaker"
+    )
+    key = f"ADMIN_KEY={made.strip()}"
+    with running_pair(flags={"access.keys_file": str(keys)}) as pair:
+        here(f"{key}; {line.replace('none', 'force_open')}", pair)
+        assert "stock_service_circuit_breaker_override 1.0" in here("curl http://localhost:8080/metrics", pair)
+        here(f"{key}; {line}", pair)
+        assert "stock_service_circuit_breaker_override 0.0" in here("curl http://localhost:8080/metrics", pair)
 
 
 def test_the_cache_lines_show_hits_and_misses(pair: Pair) -> None:

@@ -1,32 +1,29 @@
 """A small Kubernetes API server on loopback: enough of the protocol for real kubectl and helm to run the runbook.
 
 What it models: discovery, lists, watches, the four kinds of patch, scale, logs, pod metrics, Helm's release store,
-and port-forward up to the mapping of the Service's port (the stream itself is not carried). What it does not, and
-only a control plane shows: scheduling, probes, autoscaling, admission, access control, field ownership but for
-`.spec.replicas`, whose conflict is worded as reported by users of Helm 4.
+exec (run on this machine), and port-forward up to the mapping of the Service's port (its stream is not carried). What
+it does not, and only a control plane shows: scheduling, probes, autoscaling, admission, access control, field
+ownership but for `.spec.replicas`, whose conflict is worded as reported by users of Helm 4.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 from urllib.request import urlopen
 
 import yaml
 
-from tests.support import kube_patches
+from tests.support import kube_patches, kube_websocket
 from tests.support.kube_protobuf import is_protobuf, read_secret
 from tests.support.kube_resources import GROUP_VERSIONS, RESOURCES, Resource, describe, find
 from tests.support.kube_store import PODS, Key, Store, is_chosen
 
 Json = dict[str, Any]
-_WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _ADDRESS = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>\w+))?"
 )
@@ -97,7 +94,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif not name:
             self._collection(resource, namespace, query, body)
         elif sub == "portforward":
-            self._accept_websocket()
+            kube_websocket.shake_hands(self)
+            kube_websocket.hold(self)
+        elif sub == "exec":
+            kube_websocket.shake_hands(self)
+            command = parse_qs(urlsplit(self.path).query)["command"]
+            kube_websocket.execute(self, command, {"STOCKS_CLIENT_URL": store.pod_url})
         else:
             with store.changed:
                 self._object(Key(resource, namespace, name), sub, query, body)
@@ -216,20 +218,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_bytes(answer.status, answer.read(), answer.headers["Content-Type"])
         except (OSError, ValueError) as error:
             self._fail(503, "ServiceUnavailable", f"error trying to reach service: {error}")
-
-    def _accept_websocket(self) -> None:
-        """Shake hands and hold the connection until the client goes; nothing is carried."""
-        key = self.headers["Sec-WebSocket-Key"] + _WEBSOCKET_GUID
-        digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
-        self.send_response(101)
-        self.send_header("Upgrade", "websocket")
-        self.send_header("Connection", "Upgrade")
-        self.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
-        self.send_header("Sec-WebSocket-Protocol", self.headers["Sec-WebSocket-Protocol"])
-        self.end_headers()
-        self.close_connection = True
-        while self.rfile.read(1):
-            pass
 
     def _fail(self, code: int, reason: str, message: str) -> None:
         status = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}

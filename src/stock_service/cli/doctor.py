@@ -15,11 +15,17 @@ from stock_service.cli.parameters import duration_parameter
 from stock_service.cli.reports import end_unreachable, end_with, end_without_metrics, show_checks
 from stock_service.config.load import CLIENT_URL_VARIABLE
 from stock_service.operate.asking import NobodyAnswers, Service
+from stock_service.operate.certificates import look_at_certificate
 from stock_service.operate.checks import Check, all_good
 from stock_service.operate.checks import as_json as checks_as_json
 from stock_service.operate.cluster import Cluster, ClusterRefused
 from stock_service.operate.diagnosis import likely_cause
-from stock_service.operate.doctor import look_at_certificate, look_at_cluster, look_at_service
+from stock_service.operate.doctor import (
+    look_at_cluster,
+    look_at_rights,
+    look_at_service,
+    look_at_vendor,
+)
 from stock_service.operate.signals import NoMetrics
 
 
@@ -27,6 +33,8 @@ from stock_service.operate.signals import NoMetrics
 @click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL)
 @click.option("--namespace", help="Look at every pod of this namespace, with your kubectl, instead of at URL.")
 @click.option("--context", default="", help="The kubectl context of --namespace.")
+@click.option("--vendor", metavar="URL", help="Also ask the vendor at URL from this machine, without a key.")
+@click.option("--rights", is_flag=True, help="Also ask URL for what plans tell apart; spends up to 5 vendor calls.")
 @click.option("--host", help="Also look at the certificate of this host.")
 @click.option(
     "--over",
@@ -38,9 +46,18 @@ from stock_service.operate.signals import NoMetrics
 @key_option
 @json_option
 def doctor(  # one argument for each option
-    url: str, namespace: str | None, context: str, host: str | None, over: float, key: str | None, *, as_json: bool
+    url: str,
+    namespace: str | None,
+    context: str,
+    vendor: str | None,
+    host: str | None,
+    over: float,
+    key: str | None,
+    *,
+    rights: bool,
+    as_json: bool,
 ) -> None:
-    """Look at a service and say what is likely wrong. Changes nothing, asks the vendor nothing.
+    """Look at a service and say what is likely wrong. Changes nothing; without --rights it spends no vendor call.
 
     Exit codes: 0 nothing bad, 1 something is, 2 wrong call, 3 nobody answers.
     """
@@ -50,6 +67,8 @@ def doctor(  # one argument for each option
             checks = look_at_cluster(Cluster(namespace, context), pause_thread, over, clock)
         else:
             checks = look_at_service(Service(url, key), pause_thread, over)
+        if rights:
+            checks += look_at_rights(Service(url, key), clock)
     except NobodyAnswers as error:
         end_unreachable(error)
     except NoMetrics as error:
@@ -57,6 +76,8 @@ def doctor(  # one argument for each option
     except ClusterRefused as error:
         click.echo(f"{error.program}: {error.told}", err=True)
         sys.exit(ExitCode.UNREACHABLE)
+    if vendor:
+        checks.append(look_at_vendor(Service(vendor)))
     if host:
         checks.append(look_at_certificate(host, 443, clock, ssl.create_default_context()))
     _show(checks, as_json=as_json)

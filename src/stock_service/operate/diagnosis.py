@@ -6,6 +6,7 @@ breaker also makes errors, errors also make a bad ratio.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
@@ -34,15 +35,15 @@ def examine(before: Pods, after: Pods, seconds: float) -> list[Check]:
         before: a first look at them, by name.
         after: a second one, `seconds` later; what happened in between counts more than what was.
     """
-    waiting = sum(pod.quota_waiting for pod in after.values())
-    quota = f"{min((pod.quota_remaining for pod in after.values()), default=nan):.0f} calls left, {waiting:.0f} wait"
+    asked = any(count for pod in after.values() for count in pod.counts.vendor_buckets.values())
+    vendor = "answers" if asked else "not asked yet"
     memory = ", ".join(f"{name} {pod.memory_bytes / 2**20:.0f} MiB" for name, pod in _fullest(after))
     return [
         _each("vendor key", after, lambda pod: pod.key_refused, ("accepted", "refused"), "vendor-key-refused"),
         _rights(after),
-        _each("vendor", after, lambda pod: not pod.vendor_reachable, ("answers", "silent"), "vendor-unreachable"),
+        _each("vendor", after, lambda pod: not pod.vendor_reachable, (vendor, "silent"), "vendor-unreachable"),
         _breaker(after),
-        check("quota", not waiting > 0, quota, "vendor-quota"),
+        _quota(after),
         *_traffic(*_recent(before, after, seconds)),
         check("memory", not any(pod.memory_share > 0.9 for pod in after.values()), memory, "high-memory-usage"),
         Check("version", Finding.GOOD, ", ".join(sorted({pod.version for pod in after.values()}))),
@@ -84,10 +85,24 @@ def _each(name: str, pods: Pods, is_bad: Callable[[Scrape], bool], words: tuple[
 
 
 def _breaker(pods: Pods) -> Check:
-    """Each pod has its own: name those that are not closed."""
+    """Each pod has its own: name those that are not closed, and those that somebody overruled."""
     not_closed = [f"{_STATES[pod.breaker]} in {name}" for name, pod in pods.items() if pod.breaker]
-    told = "; ".join(not_closed) or f"closed in all {len(pods)}"
+    forced = [f"forced in {name}" for name, pod in pods.items() if pod.forced]
+    told = "; ".join(not_closed + forced) or f"closed in all {len(pods)}"
     return check("breaker", not any(pod.breaker == _OPEN for pod in pods.values()), told, "circuit-breaker-open")
+
+
+def _quota(pods: Pods) -> Check:
+    """Calls left, who waits, and who spends them: the client to speak to."""
+    waiting = sum(pod.quota_waiting for pod in pods.values())
+    left = min((pod.quota_remaining for pod in pods.values()), default=nan)
+    calls: Counter[str] = Counter()
+    for pod in pods.values():
+        calls.update(pod.calls_by_client)
+    spent = sum(calls.values())
+    spenders = [f"{client} {made / spent:.0%}" for client, made in calls.most_common(3) if made]
+    told = f"{left:.0f} calls left, {waiting:.0f} wait; spent by {', '.join(spenders) or 'nobody yet'}"
+    return check("quota", not waiting > 0, told, "vendor-quota")
 
 
 def _rights(pods: Pods) -> Check:

@@ -20,7 +20,7 @@ _LOOKS = {
     "helm": (("get",), ("history",), ("status",)),
     "curl": (("-I",),),
 }
-_ELSEWHERE = ("configmap", "--all-namespaces")  # the other cluster's; everybody's
+_ELSEWHERE = ("configmap", "--all-namespaces", "POD")  # the other cluster's; everybody's; only a person knows which
 _CONTEXT = {"kubectl": "--context", "helm": "--kube-context"}
 
 
@@ -46,7 +46,7 @@ def judge_line(line: str, context: str) -> Run | Left:
     if not any(tuple(arguments[: len(verb)]) == verb for verb in _LOOKS.get(program, ())):
         return Left(program, "not run: it changes something, or needs a place of yours")
     if any(word in arguments for word in _ELSEWHERE):
-        return Left(program, "not run: it looks beyond this namespace")
+        return Left(program, "not run: it looks elsewhere, or at one thing only you can name")
     arguments = [word for word in arguments if word != "-w"]  # watching never ends
     chosen = [_CONTEXT[program], context] if context and program in _CONTEXT else []
     return Run((program, *chosen, *arguments))

@@ -54,7 +54,8 @@ class Counts:
 class Scrape:
     """One reading of one process. `counts` run since its start, and `started_at` (Unix seconds) tells it from others.
 
-    `answered` are the vendor's kinds of data that brought a 200, `refused` those that brought a 403.
+    `answered` are the vendor's kinds of data that brought a 200, `refused` those that brought a 403. `forced`: somebody
+    overruled the breaker.
     """
 
     counts: Counts
@@ -63,6 +64,7 @@ class Scrape:
     memory_bytes: float
     memory_limit_bytes: float
     breaker: int
+    forced: bool
     quota_remaining: float
     quota_waiting: float
     vendor_reachable: bool
@@ -70,6 +72,7 @@ class Scrape:
     version: str
     answered: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    calls_by_client: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def memory_share(self) -> float:
@@ -94,6 +97,7 @@ def read_scrape(text: str) -> Scrape:
     totals: dict[str, float] = {}
     buckets: dict[str, dict[float, float]] = {_ANSWERS: {}, _VENDOR: {}}
     by_status: dict[tuple[str, str], float] = {}
+    by_client: dict[str, float] = {}
     version = ""
     try:
         for family in text_string_to_metric_families(text):
@@ -107,6 +111,8 @@ def read_scrape(text: str) -> Scrape:
                 elif sample.name in buckets:
                     edge = float(sample.labels["le"])
                     buckets[sample.name][edge] = buckets[sample.name].get(edge, 0.0) + sample.value
+                elif sample.name == "stock_service_client_vendor_calls_total":
+                    by_client[sample.labels["client"]] = sample.value
                 elif sample.name == "stock_service_build_info":
                     version = sample.labels["version"]
                 else:
@@ -129,6 +135,7 @@ def read_scrape(text: str) -> Scrape:
         memory_bytes=totals.get("process_resident_memory_bytes", nan),
         memory_limit_bytes=totals.get("stock_service_memory_limit_bytes", 0.0),
         breaker=int(totals.get("stock_service_circuit_breaker_state", 0)),
+        forced=totals.get("stock_service_circuit_breaker_override", 0.0) > 0,
         quota_remaining=totals.get("stock_service_quota_remaining", nan),
         quota_waiting=totals.get("stock_service_quota_waiting", nan),
         vendor_reachable=totals.get("stock_service_upstream_reachable", 1.0) == 1.0,
@@ -136,6 +143,7 @@ def read_scrape(text: str) -> Scrape:
         version=version,
         answered=_vendor_data(by_status, "200"),
         refused=_vendor_data(by_status, "403"),
+        calls_by_client=by_client,
     )
 
 
