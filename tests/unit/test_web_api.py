@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from stock_service.base.reply import Reply
 from stock_service.vendor.request import VendorRequest
 from stock_service.web.api_table import OPERATIONS
+from stock_service.web.bar_formats import BarWriter, make_writer
 from tests.support.front import Front, make_front
 
 SNAPSHOT = {
@@ -161,6 +163,23 @@ async def test_columnar_formats_hold_the_same(front: Front, form: str) -> None:
     assert table.schema.field("time").type == pa.timestamp("ms", "UTC")
     assert table.column("vwap").null_count == 4
     assert table.column("trades").to_pylist() == [3, 3, 3, 3]
+
+
+async def test_what_writes_columns_is_loaded_beside_the_event_loop(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading it takes the better part of a second, in which no hit would be answered."""
+    made_in: list[int] = []
+
+    def make(form: str) -> BarWriter:
+        made_in.append(threading.get_ident())
+        return make_writer(form)
+
+    monkeypatch.setattr("stock_service.web.api.make_writer", make)
+    answer_with(front, two_pages)
+    assert (await front.browser.get(f"{QUESTION}&format=arrow")).status == 200
+    assert made_in
+    assert threading.get_ident() not in made_in
 
 
 async def test_foreign_next_page_is_not_followed(front: Front) -> None:

@@ -113,7 +113,7 @@ class Api:
             adjusted=adjusted,
             limit=_PAGE_LIMIT,
         )
-        writer = make_writer(form)
+        writer = await asyncio.to_thread(make_writer, form)  # the first of some forms loads a library for a second
         asking.deadline = exchange.started_at + WHOLE_FOR
         async with self._turn(asking.deadline), watch_departure(exchange) as left:
             count = await self._write(writer, request, asking, ticker, left)
