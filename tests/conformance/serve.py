@@ -18,8 +18,9 @@ from stock_service.web.exchange import Receive, Scope, Send
 from stock_service.web.guard_limits import Limits
 from stock_service.web.hit_protocol import make_protocol
 from stock_service.web.http_date import HttpDate
+from stock_service.web.listener import bind
 from stock_service.web.lookup import Lookup
-from stock_service.web.server import ServerSettings, bind, make_server, serve
+from stock_service.web.server import ServerSettings, make_server, serve
 
 SETTINGS = ServerSettings(port=0, lame_for=0.0, linger_for=0.0, finish_for=1.0)
 
@@ -65,7 +66,7 @@ async def serve_stock() -> None:
 
 def _announce() -> socket.socket:
     """Print the port once a client may connect to it."""
-    listening = bind(SETTINGS)
+    listening = bind(SETTINGS.host, SETTINGS.port)
     listening.listen()
     print(listening.getsockname()[1], flush=True)
     return listening

@@ -18,7 +18,8 @@ from stock_service.base.clock import Clock, SystemClock
 from stock_service.base.events import Observer, Silent
 from stock_service.config.load import load_settings
 from stock_service.simulator.server import Simulator, SimulatorSettings, start_simulator
-from stock_service.web.server import Server, ServerSettings, bind, make_server, serve
+from stock_service.web.listener import bind
+from stock_service.web.server import Server, ServerSettings, make_server, serve
 from stock_service.web.watchdog import WatchdogSettings
 from stock_service.wiring.build import build_service
 from stock_service.wiring.service import Service
@@ -64,7 +65,7 @@ async def start_gateway(flags: Mapping[str, object], log: Observer, clock: Clock
     loaded = load_settings(env={}, flags={**GENEROUS, **flags})
     service = build_service(loaded.settings, log, lambda: 0, clock)
     section = loaded.settings.server
-    listening = bind(ServerSettings(port=0))
+    listening = bind("127.0.0.1", 0)
     settings = ServerSettings(
         lame_for=section.drain_wait, linger_for=section.drain_linger, finish_for=section.drain_finish
     )

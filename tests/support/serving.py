@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from unittest import mock
 
 from stock_service.base.clock import SystemClock
-from stock_service.web.server import Server, ServerSettings, bind, make_server, serve
+from stock_service.web.listener import bind
+from stock_service.web.server import Server, ServerSettings, make_server, serve
 from stock_service.web.watchdog import WatchdogSettings
 from tests.support import wire as harness
 from tests.support.wire import Wire, get
@@ -43,7 +44,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def serving(settings: ServerSettings, wire: Wire | None = None) -> AsyncIterator[Serving]:
     """Serve in this process on a free port; the clock is the wire's."""
     wire = wire or Wire()
-    listening = bind(settings)
+    listening = bind(settings.host, settings.port)
     server = make_server(
         wire.app, settings, wire.protocol_class, clock=wire.clock, drain=wire.drain, observer=wire.observer
     )
@@ -104,7 +105,7 @@ class Client:
 async def _serve_alone(settings: ServerSettings) -> None:
     with mock.patch.object(harness, "ManualClock", SystemClock):
         wire = Wire()
-    listening: socket.socket = bind(settings)
+    listening: socket.socket = bind(settings.host, settings.port)
     server = make_server(
         wire.app, settings, wire.protocol_class, clock=wire.clock, drain=wire.drain, observer=wire.observer
     )

@@ -11,7 +11,8 @@ import pytest
 
 from stock_service.base.events import DrainFinished, DrainStarted
 from stock_service.web.drain import Drain
-from stock_service.web.server import EXIT_INTERRUPTED, EXIT_TERMINATED, ServerSettings, bind
+from stock_service.web.listener import HANDSHAKE_FOR, accept_waiting, bind, turn_newcomers_away
+from stock_service.web.server import EXIT_INTERRUPTED, EXIT_TERMINATED, ServerSettings
 from tests.support.clock import settle
 from tests.support.corpus import head
 from tests.support.serving import Client, Serving, serving, until
@@ -22,7 +23,7 @@ _QUICK = ServerSettings(port=0, lame_for=5.0, linger_for=0.05, finish_for=5.0)
 
 async def _leave(running: Serving) -> None:
     """End the lame time."""
-    await running.wire.clock.advance(_QUICK.lame_for)
+    await running.wire.clock.advance(_QUICK.lame_for + HANDSHAKE_FOR)
     await until(lambda: all(not each.is_serving() for each in running.server.servers))
 
 
@@ -72,6 +73,40 @@ async def test_a_connection_that_only_looks_idle_is_still_answered() -> None:
         assert (status, headers["connection"]) == (200, "close")
         assert await client.ended()
         await client.close()
+
+
+async def test_a_request_the_loop_has_not_read_yet_keeps_its_connection() -> None:
+    """A busy loop looks at its clock before its sockets; closing over unread bytes resets the connection."""
+    patient = ServerSettings(port=0, lame_for=5.0, linger_for=5.0, finish_for=5.0)
+    async with serving(patient) as running:
+        client = await Client.open(running.port)
+        await client.ask(get())
+        running.server.begin_drain("SIGTERM")
+        await _leave(running)
+        [connection] = running.server.connections
+        client.writer.write(get())  # goes out at once, and the loop gets no turn before its clock says: close
+        connection._close_if_idle(0.0)
+        assert not connection.transport.is_closing()
+        status, headers, _ = await client.read()
+        assert (status, headers["connection"]) == (200, "close")
+        await client.close()
+
+
+async def test_newcomers_are_turned_away_and_whoever_waits_is_answered() -> None:
+    """Before listening ends: a connection in the kernel's queue would be reset with its request."""
+    with bind("127.0.0.1", 0) as listening, socket.socket() as waits, socket.socket() as late:
+        listening.listen()
+        waits.connect(listening.getsockname())
+        turn_newcomers_away(listening)
+        late.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            late.connect(listening.getsockname())
+        [accepted] = accept_waiting(listening)
+        with accepted:
+            waits.sendall(b"?")
+            accepted.setblocking(True)
+            assert accepted.recv(1) == b"?"
+        assert list(accept_waiting(listening)) == []
 
 
 async def test_an_idle_connection_ends_after_its_moment() -> None:
@@ -149,7 +184,7 @@ def test_a_taken_port_is_an_error_of_the_caller() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(OSError, match="in use"):
-            bind(ServerSettings(port=taken.getsockname()[1]))
+            bind("127.0.0.1", taken.getsockname()[1])
 
 
 class _Load:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from importlib.metadata import version
 
 import httptools
@@ -68,6 +69,12 @@ async def test_the_attributes_we_use_exist() -> None:
     await connection.send()
     assert cycle.response_complete
     assert protocol.server_state.total_requests == 1
+
+
+def test_a_cycle_uses_no_more_of_its_transport_than_the_last_answer_offers() -> None:
+    """We stand between the two when the connection ends after an answer."""
+    used = set(re.findall(r"self\.transport\.(\w+)", inspect.getsource(RequestResponseCycle)))
+    assert used == {"write", "close", "is_closing"}
 
 
 def test_the_scope_is_made_where_we_expect_it() -> None:

@@ -132,16 +132,34 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
 
 
 async def test_a_closed_connection_whose_last_bytes_are_never_read_is_cut_off() -> None:
-    """`close` waits for the buffer; a client that never reads would hold it for ever."""
+    """The end waits for the buffer; a client that never reads would hold it for ever."""
     wire = Wire()
     connection = wire.connect()
     connection.transport.stalled = True
     await connection.send(get(LOST, "Connection: close"))
     await _after(wire, connection, 0.0)
-    assert connection.transport.is_closing()
-    assert not connection.transport.aborted
+    assert connection.closed
+    await _after(wire, connection, 19.0)
+    assert not connection.transport.is_closing()
     await _after(wire, connection, 20.0)
     assert connection.transport.aborted
+
+
+async def test_after_the_last_answer_what_still_comes_is_thrown_away_until_its_time_is_over() -> None:
+    """Closing with a byte unread would reset the connection, and the answer on its way with it."""
+    wire = Wire()
+    connection = wire.connect()
+    connection.transport.stalled = True
+    await connection.send(get(LOST, "Connection: close") + get(), get())
+    assert connection.closed
+    await _after(wire, connection, 1.0)
+    assert connection.transport.reading
+    assert not connection.transport.is_closing()
+    connection.transport.drained()
+    await connection.send(b"x" * 1_000)
+    await _after(wire, connection, 1.0)
+    assert connection.transport.is_closing()
+    assert [answer.header("connection") for answer in connection.answers()] == ["close"]
 
 
 async def test_the_sweeper_looks_once_a_second_and_survives_a_fault() -> None:

@@ -7,6 +7,8 @@ parts; tests/wire/test_protocol_contract.py holds which.
 from __future__ import annotations
 
 import asyncio
+import select
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -22,6 +24,21 @@ from stock_service.web.guard_faults import Fault, render_fault
 from stock_service.web.guard_flow import GuardedFlow
 from stock_service.web.guard_limits import Limits
 from stock_service.web.http_date import HttpDate
+
+
+class LastAnswer:
+    """Stands between the last answer of a connection and its transport: to close means to part."""
+
+    __slots__ = ("_transport", "close", "write")
+
+    def __init__(self, transport: asyncio.Transport, part: Callable[[], None]) -> None:
+        self._transport = transport
+        self.write = transport.write
+        self.close = part
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more can be sent."""
+        return self._transport.is_closing()
 
 
 class GuardedConnection(HttpToolsProtocol):
@@ -86,12 +103,34 @@ class GuardedConnection(HttpToolsProtocol):
         """Finish what is under way; one that looks idle gets a moment, since a request may be in its socket."""
         self.settle()
         if self.waiting:
-            self.cycle.keep_alive = False
+            self.answer_last()
         else:
-            self.loop.call_later(linger_for, self._close_if_idle)
+            self.loop.call_later(linger_for, self._close_if_idle, linger_for)
 
-    def _close_if_idle(self) -> None:
-        if not self.waiting and not self.transport.is_closing():
+    def _close_if_idle(self, linger_for: float) -> None:
+        if self.waiting or self.transport.is_closing():
+            return
+        if _bytes_wait(self.transport):  # a busy loop looks at its clock before it looks at its sockets
+            self.loop.call_later(linger_for, self._close_if_idle, linger_for)
+        else:
+            self.transport.close()
+
+    def answer_last(self) -> None:
+        """Let the answer under way say that it is the last, and part after it."""
+        self.cycle.keep_alive = False
+        self.cycle.transport = LastAnswer(self.transport, self.part)  # type: ignore[assignment]  # all it uses
+
+    def part(self) -> None:
+        """Send nothing more, and throw away what still comes until the client has read what was sent.
+
+        Closing at once would reset the connection if a byte came too late, and the answer on its way with it.
+        """
+        if self.transport.is_closing():
+            return
+        self._over()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
             self.transport.close()
 
     @property
@@ -125,6 +164,8 @@ class GuardedConnection(HttpToolsProtocol):
             self.observer.notify(ConnectionRefused("unread"))
             self.transport.abort()
             return
+        if self.phase is Phase.OVER and self._unread[0]:
+            self.since = now  # lingering begins when the last bytes are on their way
         held_by_us = self.flow.write_paused or (self.waiting and (self.phase is Phase.HEAD or self.flow.read_paused))
         if self.transport.is_closing() or (held_by_us and self.phase is not Phase.OVER):
             return
@@ -148,7 +189,7 @@ class GuardedConnection(HttpToolsProtocol):
     def _stalled(self, now: float) -> bool:
         """Return whether the client has taken nothing of a full buffer, or of its last bytes, for too long."""
         size = self.transport.get_write_buffer_size()
-        if not size or not (self.flow.write_paused or self.transport.is_closing()):
+        if not size or not (self.flow.write_paused or self.phase is Phase.OVER or self.transport.is_closing()):
             self._unread = (0, now)
         elif size != self._unread[0]:
             self._unread = (size, now)
@@ -164,21 +205,16 @@ class GuardedConnection(HttpToolsProtocol):
             half = self.cycle.response_started
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self._over()
         if self.transport.is_closing():
-            return
-        if half:
+            self._over()
+        elif half:
+            self._over()
             self.transport.abort()  # it must not look whole
-            return
-        if whole:
-            self.transport.close()
-            return
-        request_id = f"refused-{next(self._refusals):x}"
-        self.transport.write(render_fault(fault, request_id, self.date.value()))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()  # closing now would reset the connection and lose the answer on its way
         else:
-            self.transport.close()
+            if not whole:
+                request_id = f"refused-{next(self._refusals):x}"
+                self.transport.write(render_fault(fault, request_id, self.date.value()))
+            self.part()
 
     def _over(self) -> None:
         self.phase = Phase.OVER
@@ -186,3 +222,13 @@ class GuardedConnection(HttpToolsProtocol):
         self.rest = b""
         self.since = self.clock.monotonic()
         self.flow.resume_reading()
+
+
+def _bytes_wait(transport: asyncio.Transport) -> bool:
+    """Return whether something has arrived that the loop has not read yet."""
+    connected = transport.get_extra_info("socket")
+    if connected is None:
+        return False
+    look = select.poll()
+    look.register(connected.fileno(), select.POLLIN)
+    return bool(look.poll(0))

@@ -202,8 +202,8 @@ class GuardedProtocol(GuardedConnection):
         self.scope["headers"] = headers
         super().on_headers_complete()
         self.headers = []  # trailers end here: the application has its own list
-        if self.drain.started or self.parser.should_upgrade():
-            self.cycle.keep_alive = False
+        if not self.cycle.keep_alive or self.drain.started or self.parser.should_upgrade():
+            self.answer_last()
 
     def on_message_complete(self) -> None:
         self.ended = True

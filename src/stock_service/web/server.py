@@ -1,9 +1,9 @@
 """Listens, serves until told to leave, and leaves without losing a request.
 
 Leaving (measured: stock uvicorn loses a request on every busy connection): first everyone is told, and for
-`lame_for` seconds we listen on while every answer carries `Connection: close`; then listening ends, connections that
-merely look idle get a moment because a request may already be in their socket, and what is under way is finished, up
-to `finish_for`. A second signal ends the process at once.
+`lame_for` seconds we listen on while every answer carries `Connection: close`; then listening ends (`listener`),
+connections that merely look idle get a moment because a request may already be in their socket, and what is under way
+is finished, up to `finish_for`. A second signal ends the process at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -25,9 +25,9 @@ from stock_service.base.events import DrainFinished, DrainStarted, Observer
 from stock_service.web.drain import Drain
 from stock_service.web.guard_connection import GuardedConnection
 from stock_service.web.guard_sweeper import Sweeper
+from stock_service.web.listener import BACKLOG, HANDSHAKE_FOR, accept_waiting, turn_newcomers_away
 from stock_service.web.watchdog import Heartbeat, Watchdog, WatchdogSettings
 
-BACKLOG = 2_048
 EXIT_TERMINATED = 1
 EXIT_INTERRUPTED = 130
 
@@ -64,6 +64,7 @@ class Server(uvicorn.Server):
         self._leave = leave
         self._leaving: asyncio.Task[None] | None = None
         self._drained_at = 0.0
+        self._listening: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.aborted = 0
 
@@ -75,6 +76,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         self._loop = asyncio.get_running_loop()
+        self._listening = sockets or []
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -97,11 +99,14 @@ class Server(uvicorn.Server):
 
     async def _leave_later(self) -> None:
         await self._clock.sleep(self._settings.lame_for)
+        for listening in self._listening:
+            turn_newcomers_away(listening)
+        await self._clock.sleep(HANDSHAKE_FOR)
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End listening, finish what is under way, cut off what takes too long."""
-        accepted = [waiting for listening in sockets or () for waiting in _waiting_on(listening)]
+        accepted = [waiting for listening in self._listening for waiting in accept_waiting(listening)]
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
@@ -125,35 +130,6 @@ class Server(uvicorn.Server):
         protocol: Any = self.config.http_protocol_class
         made: asyncio.Protocol = protocol(self.config, self.server_state, self.lifespan.state)
         return made
-
-
-def _waiting_on(listening: socket.socket) -> Iterator[socket.socket]:
-    """Yield the connections the kernel has accepted for us: closing the listener would reset them."""
-    with suppress(OSError):  # the last word is that none is left
-        while True:
-            waiting, _ = listening.accept()
-            waiting.setblocking(False)
-            yield waiting
-
-
-def bind(settings: ServerSettings) -> socket.socket:
-    """Return a bound socket, not yet listening; `getsockname()[1]` is its port.
-
-    Raises:
-        OSError: the address is taken or not ours.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError:
-        bound.close()
-        raise
-    bound.setblocking(False)
-    return bound
 
 
 def make_server(

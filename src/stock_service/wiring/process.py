@@ -17,7 +17,8 @@ from stock_service.telemetry.log_lines import Form, Level
 from stock_service.telemetry.log_writer import LineWriter
 from stock_service.telemetry.logs import LibraryLogs, Log, LogObserver
 from stock_service.telemetry.scrub import Scrubber
-from stock_service.web.server import BACKLOG, ServerSettings, bind, make_server, serve
+from stock_service.web.listener import BACKLOG, bind
+from stock_service.web.server import ServerSettings, make_server, serve
 from stock_service.web.watchdog import Heartbeat, WatchdogSettings
 from stock_service.wiring.build import build_service
 from stock_service.wiring.service import Service
@@ -62,7 +63,7 @@ async def _serve(service: Service, settings: Settings, heart: WatchdogSettings, 
         linger_for=settings.server.drain_linger,
         finish_for=settings.server.drain_finish,
     )
-    listening = bind(server_settings)
+    listening = bind(server_settings.host, server_settings.port)
     listening.listen(BACKLOG)  # whoever reads the address below may connect at once
     host, port = listening.getsockname()[:2]
     address = f"http://{_printable(host)}:{port}"
