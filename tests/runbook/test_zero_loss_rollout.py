@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -111,13 +111,14 @@ def test_no_request_is_lost_while_a_pod_is_replaced(tmp_path: Path) -> None:
         instance(pair) as (port, leaving),
         instance(pair) as (stays, _),
         nginx_front(tmp_path, ingresses, [port, stays]) as front,
-        asking(front.http_port, seen),
+        ExitStack() as started_later,
+        asking(front.http_port, seen),  # ends first: the others are killed, not told to leave
     ):
         wait_for(seen, 200)
         leaving.send_signal(signal.SIGTERM)
         assert leaving.wait(30) == 0
-        with instance(pair, port):
-            wait_for(seen, 200)
+        started_later.enter_context(instance(pair, port))
+        wait_for(seen, 200)
     assert set(seen) == {"200"}, seen
     log = (tmp_path / "error.log").read_text().splitlines()
     assert [line for line in log if "[error]" in line and "Connection refused" not in line] == []
