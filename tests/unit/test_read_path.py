@@ -145,6 +145,26 @@ async def test_older_answer_never_replaces_a_newer_one(desk: Desk, request_: Ven
     assert desk.events.count(OlderDropped) == 1
 
 
+TRADES = tuple(
+    b'{"status":"OK","results":{"T":"AAPL","p":1.5,"t":%d}}' % (1_763_740_800_000_000_000 + n) for n in (0, 5_000)
+)
+
+
+async def test_an_answer_about_an_earlier_moment_does_not_take_the_place_of_a_later_one(desk: Desk) -> None:
+    """A vendor's server that is behind the others; its answer is believed once the kept one may not be served."""
+    earlier, later = TRADES
+    trade = ask("/v2/last/trade/AAPL")
+    await fill(desk, trade, later)
+    desk.vendor.now_answer = lambda _: earlier
+    desk.clock.shift(60.0)
+    answer = await read(desk, trade)
+    assert (answer.via, answer.reason, answer.entry.body) == (Via.STALE, "older", later)
+    assert desk.events.count(OlderDropped) == 1
+    assert (await read(desk, trade)).reason == "backing-off"
+    desk.clock.shift(71.0)
+    assert (await read(desk, trade)).entry.body == earlier
+
+
 async def test_forced_read_asks_though_fresh(desk: Desk, request_: VendorRequest) -> None:
     await fill(desk, request_)
     desk.clock.shift(1.0)

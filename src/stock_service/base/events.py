@@ -108,7 +108,7 @@ class FetchJoined(Event):
 
 @dataclass(frozen=True, slots=True)
 class OlderDropped(Event):
-    """A fetch finished after a newer one of the same key and was not stored."""
+    """A fetch brought something older than what is kept under the same key, and it was not stored."""
 
     group: str
 

@@ -40,6 +40,7 @@ class Wishes:
 
 
 ANY_WAY = Wishes()
+_OBJECTIONS = frozenset({"older", "unconfirmed-empty"})  # answers that came, and may not take the place of what is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def stale_reason(error: ServiceError) -> str:
         case VendorSlow():
             return "vendor-slow"
         case VendorFailed():
-            return "unconfirmed-empty" if error.kind == "unconfirmed-empty" else "vendor-down"
+            return error.kind if error.kind in _OBJECTIONS else "vendor-down"
         case Overloaded():
             return "overloaded"
         case _:

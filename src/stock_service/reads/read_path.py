@@ -46,6 +46,7 @@ from stock_service.reads.renewals import Renewals
 from stock_service.reads.sources import Brought, Errand, Source
 from stock_service.upstream.call import Priority
 from stock_service.vendor.links import clean_body, find_links
+from stock_service.vendor.moments import moment_of
 from stock_service.vendor.request import VendorRequest, reopen_request
 
 JITTER = 0.1  # lifetimes are shortened by up to this share, so that equals do not expire together
@@ -206,11 +207,11 @@ class ReadPath:
         except ServiceError as error:
             self._note_failure(request, error)
             raise
-        kept = self._memory.peek(request.key)
-        if kept is not None and brought.asked and self._is_doubtful(kept, brought.reply):
-            doubted = VendorFailed("unconfirmed-empty", brought.reply.status)
-            self._note_failure(request, doubted)
-            raise doubted
+        objection = self._objection(request, brought)
+        if objection:
+            unfit = VendorFailed(objection, brought.reply.status)
+            self._note_failure(request, unfit)
+            raise unfit
         entry = await self._keep(request, brought)
         if brought.stale:
             self._back_off(request, brought.stale, None)
@@ -218,9 +219,15 @@ class ReadPath:
             self._renewals.settle_success(request.key)
         return Landed(entry, brought.asked, brought.stale)
 
-    def _is_doubtful(self, kept: Entry, reply: Reply) -> bool:
-        usable = kept.freshness(self._clock.monotonic()) is not Freshness.DEAD
-        return usable and not self._doubts.confirm(kept, reply)
+    def _objection(self, request: VendorRequest, brought: Brought) -> str:
+        """Return why what is kept, while it may be served, must not give way to what was brought, or nothing."""
+        kept = self._memory.peek(request.key)
+        if kept is None or kept.freshness(self._clock.monotonic()) is Freshness.DEAD:
+            return ""
+        if _is_about_earlier(request, kept, brought.reply):
+            self._observer.notify(OlderDropped(kept.group))
+            return "older"
+        return "unconfirmed-empty" if brought.asked and not self._doubts.confirm(kept, brought.reply) else ""
 
     def _note_failure(self, request: VendorRequest, error: ServiceError) -> None:
         if self._memory.peek(request.key) is not None:
@@ -260,3 +267,12 @@ class ReadPath:
             entry.expire(self._clock.monotonic())
         self._memory.put(entry)
         return entry
+
+
+def _is_about_earlier(request: VendorRequest, kept: Entry, reply: Reply) -> bool:
+    """Return whether the vendor's own stamps say that `reply` would take the asker back in time."""
+    if kept.status != 200 or reply.status != 200:
+        return False
+    group = request.endpoint.group
+    new, old = moment_of(group, reply.body), moment_of(group, kept.body)
+    return new is not None and old is not None and new < old

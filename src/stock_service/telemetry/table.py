@@ -93,7 +93,7 @@ RESCALED = Metric("stock_service_cache_rescaled_total", Kind.COUNTER, (), "answe
 PURGED = Metric("stock_service_cache_purged_total", Kind.COUNTER, (), "answers and series",
                 "How much did operators have forgotten?", Use.DIAGNOSIS)
 OLDER_DROPPED = Metric("stock_service_cache_older_dropped_total", Kind.COUNTER, (), "answers",
-                       "How often did a slow old answer arrive after a newer one?", Use.DIAGNOSIS)
+                       "How often did an answer arrive after a newer one?", Use.DIAGNOSIS)
 REFRESH_FAILED = Metric("stock_service_cache_refresh_failures_total", Kind.COUNTER, (), "refreshes",
                         "How many refreshes in the background failed?", Use.ALERT)
 HIT_PATH = Metric("stock_service_hit_path_served_total", Kind.COUNTER, (), "answers",
