@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import subprocess
 
 import jsonschema
 import kubernetes_validate
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.kube_chart import CHART, kinds, pick, render
 from tests.support.kube_custom_kinds import validate_custom
+from tests.support.tools import require
 
 OPERATORS = ("--set", "serviceMonitor.enabled=true", "--set", "prometheusRule.enabled=true")
 HOST = ("--set", "ingress.enabled=true", "--set", "ingress.hosts={stocks.example.com}")
@@ -78,6 +80,15 @@ def test_a_misspelt_field_is_seen() -> None:
     monitor["spec"]["joblabel"] = "app"
     with pytest.raises(jsonschema.ValidationError):
         validate_custom(monitor)
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.parametrize("values", ["values.yaml", "values-staging.yaml", "values-production.yaml"])
+def test_helm_lint_has_no_complaint(values: str, helm: str) -> None:
+    """Warnings are failures."""
+    command = [str(require(helm)), "lint", str(CHART), "--strict", "-f", str(CHART / values)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -13,7 +13,7 @@ import yaml
 from tests.chart.rule_cases import CASES, STEADY, Case, cache, flat, pods, requests
 from tests.support.prometheus_rules import Look, alerts, promtool_verdict, rendered_groups
 from tests.support.promql import metric_names, own_series
-from tests.support.tools import require
+from tests.support.tools import ROOT, require
 
 ALWAYS = "StockServiceWatchdog"
 # The runbook's own words: docs/runbook.md repeats them, and its test compares both with this.
@@ -149,6 +149,24 @@ def test_a_backup_that_never_succeeded_is_stale(tmp_path: Path) -> None:
 def test_an_idle_fleet_has_no_cache_alert(tmp_path: Path) -> None:
     """Half a read a second says nothing about the cache."""
     assert promtool_verdict(tmp_path, "StockServiceLowCacheHitRatio", cache(0, 0.5), 15, [Look(STEADY, 0)]) == ""
+
+
+def test_a_prometheus_without_the_operator_gets_its_rules_and_its_targets(tmp_path: Path) -> None:
+    """The command of the page gives the rules as rendered; the configuration names the job that the alerts name.
+
+    Debian builds Prometheus without the discovery in Kubernetes: that part alone is taken out before it is checked.
+    """
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (line,) = [line for line in page.splitlines() if line.endswith("> stock-service-rules.yml")]
+    line = line.replace("helm ", f"{require('helm')} ", 1).replace("> ", f"> {tmp_path}/")
+    subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=ROOT, check=True)
+    assert yaml.safe_load((tmp_path / "stock-service-rules.yml").read_text()) == {"groups": rendered_groups()}
+    configuration = yaml.safe_load((ROOT / "ops" / "prometheus.yml").read_text())
+    discovered = {job["job_name"]: job.pop("kubernetes_sd_configs", None) for job in configuration["scrape_configs"]}
+    assert discovered["stock-service"] == [{"role": "endpointslice"}]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    command = [str(require("promtool")), "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
+    subprocess.run(command, check=True)
 
 
 @pytest.mark.parametrize("page_on", ["runbook", "recommended"])
