@@ -28,7 +28,18 @@ T = TypeVar("T")
 
 VENDOR_KEY = "vendor-key-of-the-tests"
 STARTS_WITHIN = 20.0
-GENEROUS = {"quota.calls": 10_000, "quota.per": "1s", "server.drain_wait": "0s", "server.drain_linger": "0s"}
+GENEROUS = {
+    "quota.calls": 10_000,
+    "quota.per": "1s",
+    "server.drain_wait": "0s",
+    "server.drain_linger": "0s",
+    # The vendor shares a loop with the gateway, and the machine with other tests: only what hangs runs into these.
+    "server.request_timeout": "60s",
+    "upstream.attempt_timeout": "50s",
+    "upstream.connect_timeout": "20s",
+    "upstream.first_byte_timeout": "50s",
+    "upstream.idle_timeout": "30s",
+}
 
 
 class LoopThread:
