@@ -113,6 +113,14 @@ async def test_a_longer_question_asks_for_the_rest_only(vendor: Simulator, flags
     assert asked[0].path.endswith("/2023-04-01/2023-04-14")
 
 
+async def test_a_page_asked_for_in_one_order_serves_the_other(vendor: Simulator, flags: dict[str, object]) -> None:
+    week = f"{MINUTES}/2023-03-06/2023-03-10?limit=50000"
+    async with instance(vendor, flags) as first, instance(vendor, flags) as second:
+        upwards = await results(first, week)
+        assert await results(second, f"{week}&sort=desc") == upwards[::-1]
+    assert vendor.calls.total == 1
+
+
 async def test_a_question_whose_bars_still_move_is_asked_once_for_all(
     vendor: Simulator, flags: dict[str, object]
 ) -> None:

@@ -45,6 +45,7 @@ _NOTHING, _AT_ONCE = Span(0, 0), Lifetime(0.0)
 class Filled:
     """What the vendor said about `span`; `whole`: the reply holds all its bars, and all of them were taken over.
 
+    Its bars are in the order `descending` says: a page of the fleet may have been asked for in the other one.
     It speaks for `told`, and its longest part holds for `lifetime`: so long the fleet keeps it, and whoever reads it
     judges the parts anew.
     """
@@ -52,8 +53,13 @@ class Filled:
     span: Span
     reply: Reply
     whole: bool = False
+    descending: bool = False
     told: Span = _NOTHING
     lifetime: Lifetime = _AT_ONCE
+
+    def answers(self, question: BarsQuestion) -> bool:
+        """Return whether the reply, as it came, holds what `question` asks for, if that fits on one page."""
+        return self.whole and (self.span, self.descending) == (question.span, question.descending)
 
 
 class BarsSource:
@@ -189,7 +195,8 @@ class BarsSource:
         parts = judge_parts(self._policy, self._calendar, key.market, key.size, answered, wall, nothing=nothing)
         merged = self._store.merge(key, answered, page, parts, reply.fetched_at, kept_at)
         longest = max((lifetime for _, lifetime in parts), key=lambda each: each.fresh_for)
-        return Filled(span, reply, whole=not page.next_url and merged is Merged.TAKEN, told=answered, lifetime=longest)
+        whole = not page.next_url and merged is Merged.TAKEN
+        return Filled(span, reply, whole=whole, descending=descending, told=answered, lifetime=longest)
 
     async def _make_room(self) -> None:
         """Pack what is at rest, a few milliseconds at a time, so that the event loop keeps turning."""
@@ -200,7 +207,7 @@ class BarsSource:
         self, errand: Errand, question: BarsQuestion, ready: Ready, latest: Filled | None, *, asked: bool
     ) -> Brought:
         found, now = self._store.slice(question), self._clock.monotonic()
-        if latest is not None and latest.whole and latest.span == question.span and found.next_at is None:
+        if latest is not None and latest.answers(question) and found.next_at is None:
             reply = latest.reply
         else:
             body = b"".join(envelope(question, found, _request_id(errand), self._link_origin))
