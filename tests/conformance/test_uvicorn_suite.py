@@ -22,6 +22,7 @@ DIFFERENT = {
     "test_invalid_http_request[httptools-invalid-method]": _OWN_REFUSAL,
     "test_invalid_http_request[httptools-invalid-path]": _OWN_REFUSAL,
     "test_invalid_http_request[httptools-invalid-http-version]": _OWN_REFUSAL,
+    "test_httptools_http10_keep_alive_disabled": "an HTTP/1.0 client that asks to stay is told it may (guard_protocol)",
     "test_huge_headers_httptools_will_pass": _LIMITED,
     "test_huge_headers_httptools": _LIMITED,
     "test_unsupported_ws_upgrade_request_warn_on_auto[httptools]": _NOT_SAID,

@@ -409,6 +409,14 @@ def _odd() -> Iterator[Sample]:
     expecting = head("POST /admin/echo HTTP/1.1", _HOST, _AUTH, "Expect: 100-continue", "Content-Length: 3")
     yield Sample("chunked on HTTP/1.0", old)
     yield Sample("keep-alive on HTTP/1.0", head(f"GET {HIT} HTTP/1.0", "Connection: keep-alive", _AUTH) + _NEXT)
+    etag = f"If-None-Match: {PLAIN_ETAG}"
+    for method, target, extra in product(
+        ("GET", "HEAD"), (HIT, LINKED_HIT, LOST), ((), (etag,), ("X-Request-Id: me",))
+    ):
+        for version, connection in (("1.0", "keep-alive"), ("1.0", "close"), ("1.1", "close"), ("1.0", "te")):
+            raw = head(f"{method} {target} HTTP/{version}", _HOST, _AUTH, f"Connection: {connection}", *extra)
+            name = f"{method} {target} {version} {connection} {extra} twice"
+            yield Sample(name, raw * 2, (method, method))
     yield Sample("upgrade and more", hit_with("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c") + _NEXT)
     yield Sample("websocket and more", hit_with("Connection: Upgrade", "Upgrade: websocket") + _NEXT)
     yield Sample("line feeds only", get().replace(b"\r\n", b"\n"))

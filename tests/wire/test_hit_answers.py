@@ -76,6 +76,39 @@ async def test_age_and_ttl_move_with_time() -> None:
     assert len({date for _, _, date in told}) == 4
 
 
+@pytest.mark.parametrize(("version", "field", "says"), [("1.1", "close", "close"), ("1.0", "close", "close"),
+    ("1.0", "Keep-Alive", "keep-alive"), ("1.0", None, "close")])  # fmt: skip
+@pytest.mark.parametrize("size", [HIT, SMALL_HIT])
+async def test_a_last_request_and_an_old_client_are_hits_too(
+    version: str, field: str | None, says: str, size: str
+) -> None:
+    """A proxy that speaks HTTP/1.0, `ab`, a script that opens a connection each time: all ask for what is kept."""
+    wire = Wire()
+    await wire.warm(get(size))
+    raw = get(size, *([f"Connection: {field}"] if field else [])).replace(b"HTTP/1.1", b"HTTP/%b" % version.encode())
+    answer = await _hit(wire, raw)
+    assert answer.header("connection") == says
+    assert answer.status == 200
+
+
+async def test_an_old_client_that_stays_is_recognised_without_parsing() -> None:
+    """`ab -k` sends the same bytes again and again; a byte more or less, or half of them, is parsed."""
+    wire = Wire()
+    await wire.warm(get(SMALL_HIT), get(HIT))
+    raw = get(SMALL_HIT, "Connection: Keep-Alive").replace(b"HTTP/1.1", b"HTTP/1.0")
+    connection = await wire.connect().send(raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.protocol, "parser", None)
+        await connection.send(raw, raw)
+    other = get(HIT, "Connection: Keep-Alive").replace(b"HTTP/1.1", b"HTTP/1.0")
+    await connection.send(raw[:20], raw[20:], raw + raw, other, raw, get(SMALL_HIT))
+    answers = connection.answers()
+    assert len({answer.header("x-request-id") for answer in answers}) == 9
+    assert [answer.header("connection") for answer in answers] == ["keep-alive"] * 8 + [None]
+    assert [len(answer.body) for answer in answers[:6]] == [len(answers[0].body)] * 6
+    assert answers[6].body != answers[0].body == answers[7].body
+
+
 async def test_what_is_stale_is_served_and_renewed_once_a_second() -> None:
     """The hook is called, the client does not wait."""
     wire = Wire()

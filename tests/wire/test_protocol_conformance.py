@@ -12,7 +12,7 @@ import pytest
 
 from stock_service.base.events import ConnectionRefused
 from tests.support.corpus import head
-from tests.support.wire import HIT, KEY, Wire, get
+from tests.support.wire import HIT, KEY, LOST, Wire, get
 
 _HOST = "Host: gateway"
 _AUTH = f"Authorization: Bearer {KEY}"
@@ -151,13 +151,16 @@ async def test_close_is_honoured_and_said(line: str, closes: bool) -> None:
     assert (answers[0].header("connection") == "close") is closes
 
 
-async def test_http_10_always_closes() -> None:
-    """Even if the client would rather not."""
+@pytest.mark.parametrize("target", [HIT, LOST, "/health"])
+async def test_http_10_closes_unless_asked_to_stay_and_then_says_so(target: str) -> None:
+    """Without the promise such a client reads on until we close; `ab -k` and old proxies count on it (RFC 9112 9.3)."""
     wire = Wire()
-    await wire.warm(get())
-    raw = head(f"GET {HIT} HTTP/1.0", "Connection: keep-alive", _AUTH)
-    connection = await wire.connect().send(raw * 2)
-    assert len(connection.answers()) == 1
+    await wire.warm(get(), get(LOST))
+    plain = head(f"GET {target} HTTP/1.0", _AUTH)
+    staying = head(f"GET {target} HTTP/1.0", "Connection: Keep-Alive", _AUTH)
+    connection = await wire.connect().send(staying * 3 + plain * 2)
+    said = [answer.header("connection") for answer in connection.answers()]
+    assert said == ["keep-alive"] * 3 + ["close"]
     assert connection.closed
 
 

@@ -202,8 +202,15 @@ class GuardedProtocol(GuardedConnection):
         self.scope["headers"] = headers
         super().on_headers_complete()
         self.headers = []  # trailers end here: the application has its own list
-        if not self.cycle.keep_alive or self.drain.started or self.parser.should_upgrade():
+        self._settle_stay()
+
+    def _settle_stay(self) -> None:
+        """Work out whether the connection stays after the answer under way, and let the answer say so."""
+        if self.drain.started or self.parser.should_upgrade() or not self.parser.should_keep_alive():
             self.answer_last()
+        elif self.parser.get_http_version() == "1.0":
+            self.cycle.keep_alive = True  # and said so: without, a client of HTTP/1.0 reads on until we close
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive")]
 
     def on_message_complete(self) -> None:
         self.ended = True

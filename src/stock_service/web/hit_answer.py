@@ -11,7 +11,7 @@ from itertools import count
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
-from stock_service.cache.entry import Entry, Variant
+from stock_service.cache.entry import Entry, Pieces, Variant
 from stock_service.web.conditional import matches_etag
 from stock_service.web.guard_connection import GuardedConnection
 from stock_service.web.hit_head import Head
@@ -88,19 +88,18 @@ class Answers:
             client.requests += 1
             entry.hits += 1
             connection.since = now
-            id_line = next(self._id_lines) if head.request_id is None else _ID_LINE % head.request_id
-            if head.etags is not None and entry.status == 200 and _is_known(variant.etag, head.etags):
-                self._send_not_modified(connection, entry, variant, limit_lines + id_line, now)
-                series.not_modified += 1
+            if head.unusual:
+                self._send_unusual(connection, target, entry, variant, head, limit_lines, now)
             else:
                 if now >= variant.ok_until:
                     variant.render_ok(entry, now, self._date.value())
                 series.answered += 1
                 body = b"" if target.head_only else variant.small
                 if body is None:
-                    connection.transport.writelines((b"".join((variant.ok, limit_lines, id_line)), *variant.pieces))
+                    own_lines = limit_lines + next(self._id_lines)
+                    connection.transport.writelines((variant.ok + own_lines, *variant.pieces))
                 else:
-                    connection.transport.write(b"".join((variant.ok, limit_lines, id_line, body)))
+                    connection.transport.write(b"".join((variant.ok, limit_lines, next(self._id_lines), body)))
         except Exception as error:  # noqa: BLE001 - a fault here costs speed, not the answer
             self._observer.notify(Faulted("hit", error))
             return False
@@ -110,12 +109,33 @@ class Answers:
             series.note_slow(spent)
         return True
 
-    def _send_not_modified(
-        self, connection: GuardedConnection, entry: Entry, variant: Variant, own_lines: bytes, now: float
+    def _send_unusual(
+        self,
+        connection: GuardedConnection,
+        target: Target,
+        entry: Entry,
+        variant: Variant,
+        head: Head,
+        limit_lines: bytes,
+        now: float,
     ) -> None:
-        if now >= variant.not_modified_until:
-            variant.render_not_modified(entry, now, self._date.value())
-        connection.transport.write(variant.not_modified + own_lines)
+        """Answer a head with validators or a request id of its own, or one about whose connection something is said."""
+        id_line = next(self._id_lines) if head.request_id is None else _ID_LINE % head.request_id
+        pieces: Pieces = ()
+        etags = head.etags
+        if etags is not None and entry.status == 200 and (etags == variant.etag or matches_etag(etags, variant.etag)):
+            if now >= variant.not_modified_until:
+                variant.render_not_modified(entry, now, self._date.value())
+            target.series.not_modified += 1
+            whole = variant.not_modified
+        else:
+            if now >= variant.ok_until:
+                variant.render_ok(entry, now, self._date.value())
+            target.series.answered += 1
+            whole = variant.ok
+            pieces = () if target.head_only else variant.pieces
+        whole += limit_lines + id_line
+        connection.transport.writelines((_with_connection(whole, head.says) if head.says else whole, *pieces))
 
     def _pointed(self, connection: GuardedConnection, entry: Entry, head: Head) -> Variant | None:
         """Return the variant whose links lead to the host this client used, if it has been made."""
@@ -138,6 +158,9 @@ class Answers:
             self._renew(entry, client)
 
 
-def _is_known(etag: bytes, etags: bytes) -> bool:
-    """Return whether a client that sent `etags` in `If-None-Match` has the answer already."""
-    return etags == etag or matches_etag(etags, etag)
+def _with_connection(head: bytes, says: bytes) -> bytes:
+    """Return `head` with a `Connection` line where the ASGI path has it: the farewell last, the promise first."""
+    if says == b"close":
+        return b"%bconnection: close\r\n\r\n" % head[:-2]
+    status_line, end, rest = head.partition(b"\r\n")
+    return b"%b%bconnection: %b\r\n%b" % (status_line, end, says, rest)

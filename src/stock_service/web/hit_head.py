@@ -37,9 +37,13 @@ HeaderFields = list[tuple[bytes, bytes]]
 
 
 class Head:
-    """The meaning of one block of header fields. `origin` is worked out by whoever needs it first, and kept here."""
+    """The meaning of one block of header fields. `origin` is worked out by whoever needs it first, and kept here.
 
-    __slots__ = ("credential", "etags", "fields", "origin", "packed", "request_id")
+    `unusual`: there are validators (`etags`), a request id of the client's own, or something to be said about the
+    connection (`says`).
+    """
+
+    __slots__ = ("credential", "etags", "fields", "origin", "packed", "request_id", "says", "unusual")
 
     def __init__(
         self,
@@ -48,17 +52,23 @@ class Head:
         packed: bool,
         etags: bytes | None,
         request_id: bytes | None,
+        says: bytes,
     ) -> None:
         self.fields = fields
         self.credential = credential
         self.packed = packed
         self.etags = etags
         self.request_id = request_id
+        self.says = says
+        self.unusual = etags is not None or request_id is not None or says != b""
         self.origin: bytes | None = None
 
 
-def read_head(fields: HeaderFields) -> Head | None:
-    """Return what `fields` (names in lower case) mean, or None when the ASGI path must answer."""
+def read_head(fields: HeaderFields, says: bytes = b"") -> Head | None:
+    """Return what `fields` (names in lower case) mean, or None when the ASGI path must answer.
+
+    `says` is what the answer has to say about the connection: `close`, or `keep-alive` to a client of HTTP/1.0.
+    """
     weighty = dict(each := [field for field in fields if field[0] in _WEIGHTY])
     if len(weighty) != len(each) or len(fields) > FIELDS_MAX:
         return None  # something is there twice
@@ -67,11 +77,11 @@ def read_head(fields: HeaderFields) -> Head | None:
     packed = _takes_gzip(take(b"accept-encoding", b""))
     etags = take(b"if-none-match", None)
     request_id = take(b"x-request-id", None)
-    usual = _takes_json(take(b"accept", b"")) and take(b"connection", b"keep-alive").lower() == b"keep-alive"
+    usual = _takes_json(take(b"accept", b"")) and take(b"connection", b"close").lower() in (b"keep-alive", b"close")
     harmless = request_id is None or _REQUEST_ID.match(request_id) is not None
     if weighty or not usual or not harmless:
         return None
-    return Head(fields, credential, packed, etags, request_id)
+    return Head(fields, credential, packed, etags, request_id, says)
 
 
 @lru_cache(maxsize=_REMEMBERED_CREDENTIALS)

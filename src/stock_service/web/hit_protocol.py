@@ -56,6 +56,9 @@ class HitProtocol(GuardedProtocol):
         self._meaning: Head | None = None
         self._sighted = b""  # the header lines of the message before: only what comes twice is remembered
         self._misses = 0
+        # The last whole message of an HTTP/1.0 client that stays: its line is in no table, its answer says so.
+        self._again: tuple[Target, Head] | None = None
+        self._again_bytes = b""
         # The message in hand.
         self._line = b""
         self._lines = b""
@@ -73,6 +76,8 @@ class HitProtocol(GuardedProtocol):
                     self.parse(data, judge_lines(block, self.limits.head))  # the line was judged when it was taught
                     self.settle()
                     return
+            elif self._again is not None and data == self._again_bytes and self.give(self, *self._again):
+                return
         self.receive(data)
 
     def begin(self, head: bytes, line: bytes, block: bytes) -> None:
@@ -98,17 +103,26 @@ class HitProtocol(GuardedProtocol):
         return meaning
 
     def _answer_parsed(self) -> bool:
-        target = self.targets.get(self._line)
-        if target is None or not self.parser.should_keep_alive():
+        line, old = self._line, self.parser.get_http_version() == "1.0"
+        target = self.targets.get(line[:-1] + b"1" if old else line)  # taught as HTTP/1.1, whoever taught it
+        if target is None:
             return False
-        meaning = read_head(self.headers)
+        stays = self.parser.should_keep_alive()
+        meaning = read_head(self.headers, b"close" if not stays else b"keep-alive" if old else b"")
         if meaning is None:
             return False
-        self._remember(meaning)
+        if old:
+            self._again, self._again_bytes = (
+                ((target, meaning), b"%b\r\n%b" % (line, self._lines)) if stays else (None, b"")
+            )
+        elif stays:
+            self._remember(meaning)
         if not self.give(self, target, meaning):
             return False
         self.started = True
         self.idle_for = self.limits.keep_alive_for
+        if not stays:
+            self.part()
         return True
 
     def _remember(self, meaning: Head) -> None:
