@@ -29,7 +29,7 @@ class Service:
 
     url: str = ""
     status: int = 200
-    body: bytes = b"{}"
+    body: bytes = b'{"version": "1.0", "readiness": "ready"}'
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ def test_an_unknown_symbol_is_told_and_the_code_is_1(service: Service) -> None:
 
 @pytest.mark.parametrize("command", [("quote", "AAPL", "--url"), ("status",)])
 def test_json_is_passed_on_for_machines(command: tuple[str, ...], service: Service) -> None:
-    content = {"quotes": [QUOTE], "missing": []}
+    content = {"quotes": [QUOTE], "missing": [], "version": "1.0", "readiness": "ready"}
     service.says(content)
     assert json.loads(run(*command, service.url, "--json").stdout) == content
 
@@ -107,6 +107,8 @@ def test_the_key_travels_in_its_header_and_address_and_key_may_come_from_the_env
 def test_status_is_one_line_for_each_fact(service: Service) -> None:
     service.says(
         {
+            "version": "1.0",
+            "readiness": "ready",
             "vendor": {"open": False, "url": "u"},
             "routes": ["a", "b"],
             "pods": [{"n": 1}],
@@ -117,6 +119,7 @@ def test_status_is_one_line_for_each_fact(service: Service) -> None:
     )
     shown = run("status", service.url)
     assert [line.split(maxsplit=1) for line in shown.stdout.splitlines()[1:]] == [
+        ["version", "1.0"], ["readiness", "ready"],
         ["vendor.open", "no"], ["vendor.url", "u"], ["routes", "a, b"], ["pods.0.n", "1"], ["none", "none"],
         ["x", "-"], ["l", "none"],
     ]  # fmt: skip
@@ -170,7 +173,11 @@ def test_binary_forms_are_refused_on_a_terminal(service: Service, monkeypatch: p
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
-        (401, b'{"status": "NOT_AUTHORIZED", "error": "Unknown API Key"}', "401: Unknown API Key"),
+        (
+            401,
+            b'{"status": "NOT_AUTHORIZED", "error": "Unknown API Key"}',
+            "401: Unknown API Key (here: --key, or STOCKS_CLIENT_KEY)",
+        ),
         (429, b'{"detail": "Your limit is used up."}', "429: Your limit is used up."),
         (500, b"<html>", "500: <html>"),
         (503, b"", "503: no explanation"),
@@ -191,9 +198,11 @@ def test_a_redirect_is_not_followed_with_the_key(service: Service) -> None:
     assert len(service.asked) == 1
 
 
-def test_an_answer_that_is_no_json_is_told(service: Service) -> None:
-    service.body = b"hello"
-    shown = run("status", service.url)
+@pytest.mark.parametrize("body", [b"hello", b"[]", b"7", b'{"other": "service"}'])
+@pytest.mark.parametrize("words", [("status",), ("quote", "AAPL"), ("bars", "AAPL", *SPAN)])
+def test_an_answer_of_something_else_is_told(body: bytes, words: tuple[str, ...], service: Service) -> None:
+    service.body = body
+    shown = run(*words, "--url", service.url)
     assert shown.exit_code == 1
     assert "is it a Stock Service?" in shown.stderr
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import IO, Any, Final, NoReturn
 from urllib.error import HTTPError, URLError
@@ -62,7 +63,8 @@ def fetch(url: str, path: str, parameters: Mapping[str, str], key: str | None, p
             return body
     except HTTPError as error:
         with error:
-            _end(ExitCode.FAILED, f"{origin} answered {error.code}: {_told(error)}")
+            hint = f" (here: --key, or {CLIENT_KEY_VARIABLE})" if error.code == HTTPStatus.UNAUTHORIZED else ""
+            _end(ExitCode.FAILED, f"{origin} answered {error.code}: {_told(error)}{hint}")
     except (URLError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         _end(
@@ -71,13 +73,24 @@ def fetch(url: str, path: str, parameters: Mapping[str, str], key: str | None, p
         )
 
 
-def fetch_json(url: str, path: str, parameters: Mapping[str, str], key: str | None, patience: float = 30.0) -> Any:
-    """Return the decoded JSON body of one answer; ends the command when there is none."""
+def fetch_json(
+    url: str,
+    path: str,
+    parameters: Mapping[str, str],
+    key: str | None,
+    patience: float = 30.0,
+    *,
+    needs: Collection[str],
+) -> dict[str, Any]:
+    """Return the JSON object of one answer, which has the members `needs`; ends the command when there is none."""
     body = fetch(url, path, parameters, key, patience)
     try:
-        return json.loads(body)
+        content = json.loads(body)
     except ValueError:
-        _end(ExitCode.FAILED, f"{url} did not answer with JSON; is it a Stock Service?")
+        content = None
+    if not isinstance(content, dict) or not content.keys() >= set(needs):
+        _end(ExitCode.FAILED, f"{url} did not answer as expected; is it a Stock Service?")
+    return content
 
 
 def written(value: object, form: Callable[[Any], str] = str) -> str:

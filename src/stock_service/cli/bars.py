@@ -61,7 +61,7 @@ def bars(  # one argument for each option
     if form == "table":
         if output is not None:
             raise click.UsageError("a table goes to the screen; choose --format csv, json, arrow or parquet for a file")
-        answer = fetch_json(url, path, parameters, key, _PATIENCE)
+        answer = fetch_json(url, path, parameters, key, _PATIENCE, needs=("bars",))
         if answer["bars"]:
             write_table(_HEAD, [_row(bar) for bar in answer["bars"]], frozenset(range(1, len(_HEAD))))
         else:

@@ -27,7 +27,7 @@ def quote(symbols: tuple[str, ...], url: str, key: str | None, *, as_json: bool)
     Exit codes: 0 all shown, 1 a symbol is unknown or the service refused, 2 wrong call, 3 nobody answers.
     """
     wanted = ",".join(part for symbol in symbols for part in symbol.split(",") if part)
-    answer = fetch_json(url, "/api/stocks", {"symbols": wanted}, key)
+    answer = fetch_json(url, "/api/stocks", {"symbols": wanted}, key, needs=("quotes", "missing"))
     if as_json:
         click.echo(json.dumps(answer, indent=2))
     elif answer["quotes"]:

@@ -22,7 +22,7 @@ def status(address: str, url: str, key: str | None, *, as_json: bool) -> None:
 
     Exit codes: 0 shown, 1 the service refused, 2 wrong call, 3 nobody answers.
     """
-    snapshot = fetch_json(address or url, "/status", {}, key)
+    snapshot = fetch_json(address or url, "/status", {}, key, needs=("version", "readiness"))
     if as_json:
         click.echo(json.dumps(snapshot, indent=2))
         return
