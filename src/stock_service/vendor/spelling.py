@@ -51,6 +51,8 @@ def split_path(raw_path: str) -> list[str]:
         return raw_path[1:].split("/")
     if not raw_path.startswith("/"):
         raise BadRequest("path", "must begin with a slash")
+    if raw_path.startswith("//"):
+        raise BadRequest("path", "begins with two slashes", "does the address of the client end in one? leave it out")
     segments = [_decode("path", part) for part in raw_path[1:].split("/")]
     for segment in segments:
         if not segment:
