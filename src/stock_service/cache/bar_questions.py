@@ -67,8 +67,9 @@ class BarsQuestion:
 def question_of(request: VendorRequest) -> BarsQuestion | None:
     """Return the question for bars that `request` is, or None when the series cannot answer it.
 
-    It cannot when the bars' grid is not known, when the answer is to be CSV, for a range no calendar reaches, or for a
-    cursor or a parameter that is not ours: such a request is for the vendor as it stands.
+    It cannot when the bars' grid is not known, when the answer is to be CSV, for a range that ends before it begins or
+    that no calendar reaches, or for a cursor or a parameter that is not ours: such a request is for the vendor as it
+    stands.
     """
     if request.endpoint.group is not Group.BARS or request.accept != "json":
         return None
@@ -85,7 +86,7 @@ def question_of(request: VendorRequest) -> BarsQuestion | None:
         return None
     key = SeriesKey(path["ticker"], size, params.get("adjusted", "true") == "true")
     span = _read_span(key, path["from"], path["to"])
-    if span.start >= END_OF_BARS_MS:
+    if span.start >= min(span.stop, END_OF_BARS_MS):
         return None
     return BarsQuestion(key, span, path["from"], path["to"], params.get("sort") == "desc", int(limit))
 
@@ -155,7 +156,7 @@ def _read_span(key: SeriesKey, first: str, last: str) -> Span:
         end = int(last)
     else:
         end = midnight_ms(min(date.fromisoformat(last), date(9000, 1, 1)) + _DAY, zone) - 1
-    return Span(key.size.first_start(key.market, start), max(key.size.first_start(key.market, start), end + 1))
+    return Span(key.size.first_start(key.market, start), end + 1)
 
 
 def _first_ms(key: SeriesKey, first: str) -> int:

@@ -20,6 +20,7 @@ from operator import lt
 import msgspec
 
 from stock_service.base.errors import VendorFailed
+from stock_service.cache.ranges import Span
 from stock_service.cache.sizes import BarSize
 
 # Cells begin at 08:00 UTC, so that a US trading day (04:00 to 20:00 in New York) falls into one.
@@ -173,6 +174,10 @@ class BarsText:
     first: int | None = None
     last: int | None = None
     next_url: str = ""
+
+    def within(self, span: Span) -> bool:
+        """Return whether no bar begins outside `span`: the vendor widens a range that begins within a bar."""
+        return self.first is None or self.last is None or (span.start <= self.first and self.last < span.stop)
 
 
 def cell_of(at_ms: int, cell_ms: int) -> int:

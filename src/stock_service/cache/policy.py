@@ -49,7 +49,7 @@ _DELAY = 15 * MINUTE  # of `Entitlement.DELAYED`, and of the last corrections af
 _MALFORMED_FOR = 60.0
 _RETIRED_FOR = DAY
 _NOT_ENTITLED_FOR = HOUR
-_BEFORE_END_OF_DAY_FOR = 5 * MINUTE
+BEFORE_END_OF_DAY_FOR = 5 * MINUTE
 _CLOSED_DAY_FOR = DAY
 _NEGATIVE = frozenset({400, 405, 406, 410, 413, 414, 422})
 _MIDNIGHT, _CLEARING, _MORNING = time(0), time(3, 30), time(6)
@@ -229,6 +229,12 @@ def bar_for(request: VendorRequest) -> float:
     return bar_seconds(request.path_params["multiplier"], request.path_params["timespan"])
 
 
+def before_end_of_day(reply: Reply) -> bool:
+    """Return whether the vendor refuses a day because the plan gets it at its end."""
+    facts = inspect_body(reply.status, reply.content_type, reply.body)
+    return reply.status == 403 and facts.refusal is Refusal.BEFORE_END_OF_DAY
+
+
 def confirms_empty(kept_results: int, new_results: int, kept_is_doubted: bool) -> bool:
     """Return whether a new answer may replace a kept one.
 
@@ -243,7 +249,7 @@ def _refused(refusal: Refusal | None) -> Lifetime | None:
         case Refusal.BAD_KEY:
             return None
         case Refusal.BEFORE_END_OF_DAY:
-            return Lifetime(_BEFORE_END_OF_DAY_FOR)
+            return Lifetime(BEFORE_END_OF_DAY_FOR)
         case _:
             return Lifetime(_NOT_ENTITLED_FOR)
 

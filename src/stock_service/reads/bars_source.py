@@ -17,13 +17,13 @@ from stock_service.base.errors import ServiceError, VendorFailed
 from stock_service.base.reply import Reply
 from stock_service.cache.bar_lifetimes import judge_parts
 from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, ask_for, envelope, question_of
-from stock_service.cache.chunks import split_page
+from stock_service.cache.chunks import BarsText, split_page
 from stock_service.cache.entry import GZIP_INLINE_BYTES
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.marks import Mark, choose_marks
 from stock_service.cache.outdated import Outdated
-from stock_service.cache.policy import Policy
+from stock_service.cache.policy import BEFORE_END_OF_DAY_FOR, Policy, before_end_of_day
 from stock_service.cache.ranges import Span
 from stock_service.cache.series import Gaps, Merged, Ready, answered_span
 from stock_service.cache.series_store import SeriesStore
@@ -43,16 +43,18 @@ _NOTHING, _AT_ONCE = Span(0, 0), Lifetime(0.0)
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What the vendor said about `span`; `whole`: the reply holds all its bars, and all of them were taken over.
+    """What the vendor said about `span`.
 
-    Its bars are in the order `descending` says: a page of the fleet may have been asked for in the other one.
-    It speaks for `told`, and its longest part holds for `lifetime`: so long the fleet keeps it, and whoever reads it
+    `whole`: the reply holds all its bars and no other, and all were taken over; they are in the order `descending`
+    says, since a page of the fleet may have been asked for in the other one. `refused`: nothing was taken over. It
+    speaks for `told`, and its longest part holds for `lifetime`: so long the fleet keeps it, and whoever reads it
     judges the parts anew.
     """
 
     span: Span
     reply: Reply
     whole: bool = False
+    refused: bool = False
     descending: bool = False
     told: Span = _NOTHING
     lifetime: Lifetime = _AT_ONCE
@@ -106,7 +108,7 @@ class BarsSource:
             latest = await self._fill(question, question.span, errand)
         tried: list[Span] = []
         while len(tried) < _ROUNDS_MAX:
-            if latest is not None and latest.reply.status != 200:
+            if latest is not None and latest.refused:
                 return self._refusal(errand, latest.reply)
             planned = self._store.plan(question, self._clock.monotonic())
             wanted = planned.spans if isinstance(planned, Gaps) else self._renewals(planned, errand, asked=asked)
@@ -172,7 +174,7 @@ class BarsSource:
                     request, deadline=errand.deadline, priority=errand.priority, edge=errand.edge
                 )
                 if reply.status != 200:
-                    return Filled(span, reply)
+                    return Filled(span, reply, refused=not self._took_withheld(question, span, reply))
                 now = self._clock.monotonic()
                 filled = await self._merge(question.key, span, reply, now, descending=question.descending)
                 mark = Mark(question.key.text, request.key, filled.told, question.descending, reply.fetched_at)
@@ -195,8 +197,19 @@ class BarsSource:
         parts = judge_parts(self._policy, self._calendar, key.market, key.size, answered, wall, nothing=nothing)
         merged = self._store.merge(key, answered, page, parts, reply.fetched_at, kept_at)
         longest = max((lifetime for _, lifetime in parts), key=lambda each: each.fresh_for)
-        whole = not page.next_url and merged is Merged.TAKEN
+        whole = not page.next_url and page.within(span) and merged is Merged.TAKEN
         return Filled(span, reply, whole=whole, descending=descending, told=answered, lifetime=longest)
+
+    def _took_withheld(self, question: BarsQuestion, span: Span, reply: Reply) -> bool:
+        """Take over that the plan withholds the end of the question, the day that is not over; False for anything else.
+
+        Asked for all of it, the vendor leaves that day out; asked for the missing day alone, it refuses.
+        """
+        if span.start <= question.span.start or not before_end_of_day(reply):
+            return False
+        now, lifetime = self._clock.monotonic(), Lifetime(BEFORE_END_OF_DAY_FOR)
+        self._store.merge(question.key, span, BarsText({}, 0), [(span, lifetime)], reply.fetched_at, now)
+        return True
 
     async def _make_room(self) -> None:
         """Pack what is at rest, a few milliseconds at a time, so that the event loop keeps turning."""
