@@ -53,6 +53,15 @@ def test_the_weekly_grep_finds_errors_and_only_errors(cluster: Cluster) -> None:
     assert cluster.run(line).count("Traceback") == 3
 
 
+def test_the_log_says_why_the_shared_store_is_away(cluster: Cluster) -> None:
+    """By the event's name."""
+    line = typed(
+        "kubectl logs -n stock-service -l app.kubernetes.io/name=stock-service --tail=1000 | grep SharedMoved",
+    )
+    cluster.store.log_lines = ['{"level":"WARNING","event":"SharedMoved","message":"timeout"}']
+    assert cluster.run(line).count("timeout") == 3
+
+
 def test_resources_and_history_answer(cluster: Cluster) -> None:
     """The CAUSE column names image, revision and environment."""
     assert cluster.run(typed("kubectl top pods -n stock-service")).count("98Mi") == 3

@@ -53,6 +53,13 @@ def test_the_breakers_lines_show_its_state(pair: Pair) -> None:
     assert json.loads(here("curl http://localhost:8080/circuit-breaker", pair))["state"] == "closed"
 
 
+def test_the_shared_stores_lines_show_whether_it_is_used_and_what_was_damaged(pair: Pair) -> None:
+    """None is configured here, and the counter is there from the start."""
+    assert json.loads(here(typed("curl http://localhost:8080/status"), pair))["shared"] is None
+    seen = here(typed("curl http://localhost:8080/metrics | grep shared_damaged"), pair)
+    assert "stock_service_shared_damaged_total{" in seen
+
+
 def test_an_overridden_breaker_is_let_decide_again(tmp_path: Path) -> None:
     """By whoever holds a key with the right."""
     keys = tmp_path / "keys.jsonl"
