@@ -244,9 +244,10 @@ async def test_today_grows_with_the_clock_and_only_by_whole_minutes(
 
 
 async def test_examples_answer_the_routes_nothing_is_computed_for(tmp_path: Any) -> None:
-    """A description given at run time; computed routes stay computed."""
+    """A description given at run time; computed routes stay computed. A client that pages comes to an end."""
     example = {"status": "OK", "results": [{"ticker": "RAPP"}]}
-    answer = {"get": {"responses": {"200": {"content": {"application/json": {"example": example}}}}}}
+    shown = {**example, "next_url": "https://api.massive.com/vX/reference/ipos?cursor=YXA9MQ"}
+    answer = {"get": {"responses": {"200": {"content": {"application/json": {"example": shown}}}}}}
     described = {"paths": {"/vX/reference/ipos": answer, "/v2/aggs/ticker/{stocksTicker}/prev": answer}}
     path = tmp_path / "description.json"
     path.write_text(json.dumps(described))

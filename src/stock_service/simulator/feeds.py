@@ -100,7 +100,11 @@ def example_for(examples: Mapping[str, object], path: str) -> object | None:
 def _example_of(operation: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mapping[str, object]]]]]) -> object:
     responses = operation["responses"]
     answer = responses.get("200") or responses.get("default") or {}
-    return answer.get("content", {}).get("application/json", {}).get("example") or None
+    example = answer.get("content", {}).get("application/json", {}).get("example") or None
+    if not isinstance(example, dict):
+        return example
+    # An example is its own only page: whoever followed the link in it would get it again, for ever.
+    return {name: value for name, value in example.items() if name != "next_url"}
 
 
 def _listed(world: World, number: int) -> str:
