@@ -179,6 +179,7 @@ BROKEN: dict[str, Scrape] = {
     "vendor-key-refused": replace(HEALTHY, key_refused=True, vendor_reachable=False, breaker=2),
     "vendor-unreachable": replace(HEALTHY, vendor_reachable=False, breaker=2),
     "circuit-breaker-open": counted(replace(HEALTHY, breaker=2), errors=50),
+    "shared-store": counted(replace(HEALTHY, shared_away=True, quota_waiting=3)),
     "vendor-quota": counted(replace(HEALTHY, quota_waiting=3), buckets={1.0: 0.0, 5.0: 100.0, inf: 100.0}),
     "high-memory-usage": replace(HEALTHY, memory_bytes=500 * 2**20),
     "high-error-rate": counted(HEALTHY, errors=11),

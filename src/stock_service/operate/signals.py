@@ -16,6 +16,7 @@ from stock_service.vendor.endpoints import Group
 _VENDOR_DATA = frozenset(group.value for group in Group)
 _ANSWERS = "http_request_duration_seconds_bucket"
 _VENDOR = "stock_service_stock_api_duration_seconds_bucket"
+_AWAY = 2
 _PROBES = frozenset({"health", "ready", "metrics"})
 
 
@@ -55,7 +56,7 @@ class Scrape:
     """One reading of one process. `counts` run since its start, and `started_at` (Unix seconds) tells it from others.
 
     `answered` are the vendor's kinds of data that brought a 200, `refused` those that brought a 403. `forced`: somebody
-    overruled the breaker.
+    overruled the breaker. `shared_away`: the shared store is configured and not in use.
     """
 
     counts: Counts
@@ -65,6 +66,7 @@ class Scrape:
     memory_limit_bytes: float
     breaker: int
     forced: bool
+    shared_away: bool
     quota_remaining: float
     quota_waiting: float
     vendor_reachable: bool
@@ -136,6 +138,7 @@ def read_scrape(text: str) -> Scrape:
         memory_limit_bytes=totals.get("stock_service_memory_limit_bytes", 0.0),
         breaker=int(totals.get("stock_service_circuit_breaker_state", 0)),
         forced=totals.get("stock_service_circuit_breaker_override", 0.0) > 0,
+        shared_away=totals.get("stock_service_shared_state", 0.0) == _AWAY,
         quota_remaining=totals.get("stock_service_quota_remaining", nan),
         quota_waiting=totals.get("stock_service_quota_waiting", nan),
         vendor_reachable=totals.get("stock_service_upstream_reachable", 1.0) == 1.0,
