@@ -193,6 +193,17 @@ def test_doctor_sees_what_runs_the_pods(pair: Pair, tmp_path: Path) -> None:
     assert told["runbook"] == "docs/runbook.md#at-the-ceiling"
 
 
+def test_doctor_sees_pods_that_a_network_policy_keeps_from_the_api_server(pair: Pair, tmp_path: Path) -> None:
+    """Our own policy may do so, depending on the network; then they are asked from inside."""
+    break_vendor(pair)
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run("helm install stock-service ./charts/stock-service -n stock-service")
+        cluster.store.pod_url = pair.gateway.url
+        cluster.store.pods_reachable = False
+        said = cluster.run("stock-service doctor --namespace stock-service --over 0", check=False)
+    assert said.count("open in stock-service-") == 3
+
+
 def test_doctor_asks_the_vendor_from_inside_a_pod(pair: Pair, tmp_path: Path) -> None:
     """From where it matters; without a key, so 401 is as good an answer as any."""
     line = typed(

@@ -98,7 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             kube_websocket.hold(self)
         elif sub == "exec":
             kube_websocket.shake_hands(self)
-            command = parse_qs(urlsplit(self.path).query)["command"]
+            words = parse_qs(urlsplit(self.path).query)["command"]
+            command = [word.replace("http://127.0.0.1:8080", store.pod_url) for word in words]
             kube_websocket.execute(self, command, {"STOCKS_CLIENT_URL": store.pod_url})
         else:
             with store.changed:
@@ -214,6 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _proxy(self, path: str) -> None:
         """Ask the one real service that stands behind every pod."""
         try:
+            if not self.server.store.pods_reachable:
+                raise OSError("dial tcp: i/o timeout")
             with urlopen(self.server.store.pod_url + path) as answer:
                 self._send_bytes(answer.status, answer.read(), answer.headers["Content-Type"])
         except (OSError, ValueError) as error:

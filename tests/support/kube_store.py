@@ -63,7 +63,8 @@ class Store:
         self.log: list[Change] = []
         self.owners: dict[Key, dict[str, str]] = {}
         self.log_lines: list[str] = []
-        self.pod_url = ""  # where a request to a pod through the API server's proxy goes
+        self.pod_url = ""  # the one real service behind every pod
+        self.pods_reachable = True  # for the API server's proxy
         self._version = 100
 
     @property

@@ -10,8 +10,10 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
@@ -40,7 +42,8 @@ def hold(handler: BaseHTTPRequestHandler) -> None:
 
 def execute(handler: BaseHTTPRequestHandler, command: Sequence[str], environment: Mapping[str, str]) -> None:
     """Run a command and tell its output and how it ended."""
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(command, env={**os.environ, "PATH": path, **environment}, capture_output=True, check=False)
     for channel, output in ((_STDOUT, done.stdout), (_STDERR, done.stderr)):
         for start in range(0, len(output), _CHUNK):
             _send(handler, channel, output[start : start + _CHUNK])
