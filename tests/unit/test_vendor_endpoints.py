@@ -190,6 +190,23 @@ def test_every_route_an_official_client_calls_is_classified(package: str, least:
     assert [route for route in sorted(routes) if match(sample_of(route))[0] is UNCLASSIFIED] == []
 
 
+# What the JavaScript client 10.8.0 calls beside the routes of the Python clients.
+CALLED_BY_JAVASCRIPT = {
+    "economy": "/fed/v1/funding-conditions",
+    "fund": "/v1/reference/ipos",
+    "sec": "/stocks/filings/10-K/vX_0/sections",
+    "ticks": "/options/v3/quotes/{ticker} /options/v3/trades/{ticker} /stocks/dev/trades/{ticker}",
+    "types": "/crypto/v1/exchanges /forex/v1/exchanges /options/v1/exchanges /stocks/v1/exchanges",
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "route"), [(group, route) for group, routes in CALLED_BY_JAVASCRIPT.items() for route in routes.split()]
+)
+def test_every_route_the_javascript_client_adds_is_in_its_group(group: str, route: str) -> None:
+    assert match(sample_of(route))[0].group == group
+
+
 @pytest.mark.parametrize(
     ("locale", "market"), [("us", "stocks"), ("global", "crypto"), ("global", "forex")], ids=lambda part: part
 )

@@ -109,6 +109,8 @@ def test_first_of_two_hosts_counts() -> None:
         ("/stocks/filings/10-K/vX/sections", Part.GATEWAY),
         ("/benzinga/v2/news", Part.GATEWAY),
         ("/v99/brand/new", Part.GATEWAY),
+        ("/stocks/dev/trades/AAPL", Part.GATEWAY),
+        ("/stocks/filings/10-K/vX_0/sections", Part.GATEWAY),
         ("/api/stocks/AAPL", Part.API),
         ("/api/v1/x", Part.API),
         ("/admin/circuit-breaker", Part.ADMIN),

@@ -43,7 +43,7 @@ _VARIANTS: Mapping[Group, Callable[[VendorRequest], str]] = {
     ),
     Group.SNAP_V3: _variant_by_name({"snapshot_chain": "chain"}),
     Group.TICKERS: lambda request: "search" if "search" in asked_params(request) else "",
-    Group.FUND: _variant_by_name({"ipos": "ipos"}),
+    Group.FUND: _variant_by_name({"ipos": "ipos", "v1_reference_ipos": "ipos"}),
     Group.SEC: _variant_by_name({"filing": "one", "filing_file": "one"}),
 }
 

@@ -207,6 +207,8 @@ CALLED_BY_CLIENTS: tuple[Route, ...] = (
     Route("futures_vx_contract", "futures_ref", "/futures/vX/contracts/{ticker}"),
     Route("futures_vx_product", "futures_ref", "/futures/vX/products/{product_code}"),
     *_pages("futures_ref", "/futures/vX/products/{product_code}/schedules"),
+    *_pages("ticks", "/options/v3/trades/{ticker}", "/options/v3/quotes/{ticker}", "/stocks/dev/trades/{ticker}"),
+    *_pages("types", *(f"/{market}/v1/exchanges" for market in ("stocks", "options", "forex", "crypto"))),
     *_pages("corp", "/stocks/v1/splits", "/stocks/v1/dividends"),
     *_pages("shares", "/stocks/v1/short-interest", "/stocks/v1/short-volume", "/stocks/vX/float"),
     *_pages(
@@ -217,10 +219,12 @@ CALLED_BY_CLIENTS: tuple[Route, ...] = (
         "/stocks/financials/v1/ratios",
         "/stocks/taxonomies/vX/disclosures",
         "/stocks/taxonomies/vX/risk-factors",
+        "/v1/reference/ipos",
     ),
     *_pages(
         "sec",
         "/stocks/filings/10-K/vX/sections",
+        "/stocks/filings/10-K/vX_0/sections",
         "/stocks/filings/8-K/vX/disclosures",
         "/stocks/filings/8-K/vX/text",
         "/stocks/filings/vX/13-F",
@@ -231,6 +235,7 @@ CALLED_BY_CLIENTS: tuple[Route, ...] = (
     ),
     *_pages(
         "economy",
+        "/fed/v1/funding-conditions",
         "/fed/v1/inflation",
         "/fed/v1/inflation-expectations",
         "/fed/v1/labor-market",

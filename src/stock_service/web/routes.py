@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-_VERSION = re.compile(r"v(?:\d{1,2}|X)\Z")
+_VERSION = re.compile(r"(?:v(?:\d{1,2}|X)(?:_\d)?|dev)\Z")  # the vendor's JavaScript client calls `vX_0` and `dev` too
 _VERSION_WITHIN = 4  # the vendor's deepest: /stocks/filings/10-K/vX/…
 
 
