@@ -97,6 +97,28 @@ async def test_links_lead_back_to_the_gateway_and_work(pair: Pair) -> None:
     assert times == sorted(set(times))
 
 
+async def test_a_client_that_adds_its_key_to_every_link_pages_to_the_end(tmp_path: Path) -> None:
+    """As the vendor's JavaScript client does; the key ends here, and the pages are whole."""
+    key_id, client_key = make_key()
+    keys_file = tmp_path / "keys"
+    KeyStore(keys_file).add(KeyRecord(id=key_id, name="team", sha256=hash_key(client_key), created=NEW_YEAR_2024))
+    with running_pair(flags={"access.keys_file": str(keys_file)}) as pair:
+        url = f"{pair.gateway.url}/v3/reference/options/contracts?underlying_ticker=SPY&limit=7"
+        rows: list[str] = []
+        async with many() as session:
+            while url:
+                status, body, _ = await get(session, f"{url}&apiKey={client_key}")
+                assert status == 200
+                assert client_key.encode() not in body
+                page = json.loads(body)
+                rows += [row["ticker"] for row in page["results"]]
+                url = page.get("next_url", "")
+        calls = [call.target for call in pair.simulator.calls.calls("/v3/reference/options/contracts")]
+    assert len(rows) == len(set(rows)) > 14
+    assert len(calls) == -(-len(rows) // 7)
+    assert not any(client_key in target for target in calls)
+
+
 async def test_page_loop_on_a_small_plan_waits_and_succeeds() -> None:
     """Five calls, then 429 with the true time: the official client sleeps for it and goes on by itself."""
     simulated = SimulatorSettings(port=0, key=VENDOR_KEY, calls=5, per=1.5)

@@ -281,6 +281,11 @@ async def test_examples_answer_the_routes_nothing_is_computed_for(tmp_path: Any)
         ("/v3/reference/options/contracts?underlying_ticker=SPY&strike_price.lt=0", "results", 0),
         ("/vX/reference/financials?ticker=AAPL&limit=3", "results", 3),
         ("/v1/reference/sec/filings", "results", 10),
+        ("/v1/reference/ipos", "results", 10),
+        ("/options/v3/trades/O:SPY251219C00650000?limit=7", "results", 7),
+        ("/options/v3/quotes/O:SPY251219C00650000?limit=7", "results", 7),
+        ("/stocks/dev/trades/AAPL?limit=7", "results", 7),
+        ("/crypto/v1/exchanges?asset_class=crypto", "results", 2),
     ],
 )
 async def test_lists_are_filtered_as_asked(

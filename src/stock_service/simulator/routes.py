@@ -54,8 +54,8 @@ _ROUTES = (
     _route("/v1/indicators/ema/{}", indicator_answers.ema),
     _route("/v1/indicators/rsi/{}", indicator_answers.rsi),
     _route("/v1/indicators/macd/{}", indicator_answers.macd),
-    _route("/v3/trades/{}", tick_answers.trades),
-    _route("/v3/quotes/{}", tick_answers.quotes),
+    _route("/{?v3|options/v3|stocks/dev}/trades/{}", tick_answers.trades),
+    _route("/{?v3|options/v3}/quotes/{}", tick_answers.quotes),
     _route("/v2/last/trade/{}", tick_answers.last_trade),
     _route("/v2/last/nbbo/{}", tick_answers.last_quote),
     _route("/v1/last/crypto/{}/{}", tick_answers.last_crypto),
@@ -77,7 +77,7 @@ _ROUTES = (
     _route("/v3/reference/tickers/types", reference_answers.ticker_types),
     _route("/v3/reference/tickers/{}", reference_answers.ticker_details),
     _route("/v3/reference/tickers", reference_answers.tickers),
-    _route("/v3/reference/exchanges", reference_answers.exchanges),
+    _route("/{?v3/reference|(?:stocks|options|forex|crypto)/v1}/exchanges", reference_answers.exchanges),
     _route("/v3/reference/conditions", reference_answers.conditions),
     _route("/v3/reference/splits", corporate_answers.splits_old),
     _route("/v3/reference/dividends", corporate_answers.dividends_old),
@@ -92,7 +92,7 @@ _ROUTES = (
     _route("/vX/reference/financials", corporate_answers.financials),
     _route("/futures/{v1|vX}/snapshot", feeds.futures_snapshot),
     _route(f"/{{(?:{_FEEDS})/[^/]+/.+|stocks/[^/]+/.+}}", feeds.feed),
-    _route("/{vX/reference/(?:ipos|tickers/taxonomies)|v1/reference/sec/filings(?:/[^/]+)*}", feeds.feed),
+    _route("/{v[1X]/reference/ipos|vX/reference/tickers/taxonomies|v1/reference/sec/filings(?:/[^/]+)*}", feeds.feed),
 )
 
 
