@@ -103,6 +103,20 @@ async def test_an_answer_arrives_as_it_was_sent(raw: Raw, target: str) -> None:
     assert raw.vendor.requests == 1
 
 
+@pytest.mark.parametrize("label", ["", "text/html", "text/plain", "application/octet-stream"])
+async def test_json_under_another_label_is_json(raw: Raw, label: str) -> None:
+    """Usable, and called what it is: no browser takes it for a page, and its links are cleaned like any other."""
+
+    async def mislabelled(talk: Talk) -> None:
+        body = b'{"next_url":"","results":[{"url":"https://api.polygon.io/x?apiKey=abc"}],"status":"OK"}'
+        await talk.answer(body, content_type=label)
+
+    raw.vendor.script = mislabelled
+    for target in ("/v3/reference/tickers/AAPL", "/v9/new"):
+        expected = b'{"results":[{"url":"%b/x"}],"status":"OK"}' % raw.gateway.url.encode()
+        assert await raw.get(target) == (200, expected, "application/json")
+
+
 async def test_a_table_arrives_as_it_was_sent(raw: Raw) -> None:
     for _ in range(2):
         got = await raw.get("/v2/aggs/ticker/AAPL/range/1/day/2024-01-02/2024-01-05", Accept="text/csv")

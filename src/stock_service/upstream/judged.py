@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from stock_service.upstream.client import Exchange
 from stock_service.upstream.outcome import ExchangeFailed, Fault, Judgement, classify_answer, classify_fault
 from stock_service.upstream.stall import StallWatch
-from stock_service.vendor.payloads import inspect_body
+from stock_service.vendor.payloads import Form, inspect_body
 from stock_service.vendor.request import VendorRequest
 
 _INSPECT_INLINE_BYTES = 256 * 1024  # scanning more would hold up the loop for milliseconds
@@ -61,13 +61,13 @@ class JudgingClient:
             return Judged(classify_fault(self._true_fault(failed.fault, within, watched_from)))
         finally:
             self._stalls.leave()
-        return Judged(await self._judge(request, exchange), exchange)
+        return await self._judge(request, exchange)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _judge(self, request: VendorRequest, exchange: Exchange) -> Judgement:
+    async def _judge(self, request: VendorRequest, exchange: Exchange) -> Judged:
         if len(exchange.body) > _INSPECT_INLINE_BYTES:
             return await asyncio.to_thread(judge_answer, request, exchange)
         return judge_answer(request, exchange)
@@ -82,8 +82,15 @@ class JudgingClient:
         return Fault.CUT_SHORT if cut_short else fault
 
 
-def judge_answer(request: VendorRequest, exchange: Exchange) -> Judgement:
-    """Return what a complete answer to `request` is worth."""
+def judge_answer(request: VendorRequest, exchange: Exchange) -> Judged:
+    """Return what a complete answer to `request` is worth.
+
+    JSON under another label, or under none, is usable, and is called JSON from here on: whoever cleans, shares or
+    shows an answer goes by its label.
+    """
     facts = inspect_body(exchange.status, exchange.content_type, exchange.body)
-    media_fits = bool(exchange.body) and request.endpoint.accepts_media(exchange.content_type)
-    return classify_answer(exchange.status, facts, media_fits=media_fits)
+    fits = request.endpoint.accepts_media(exchange.content_type)
+    judgement = classify_answer(exchange.status, facts, media_fits=bool(exchange.body) and fits)
+    if not fits and facts.form in (Form.OBJECT, Form.LIST):
+        exchange = replace(exchange, content_type=_ACCEPT["json"])
+    return Judged(judgement, exchange)

@@ -64,8 +64,10 @@ class RecordingClient:
     def _keep(self, target: str, accept: str, exchange: Exchange, asked_at: float) -> None:
         path, _, query = target.partition("?")
         request = parse_request(path, query, accept)
-        if not judge_answer(request, exchange).rule.passes:
+        judged = judge_answer(request, exchange)
+        if not judged.judgement.rule.passes or judged.exchange is None:
             return
+        exchange = judged.exchange
         body = without_credentials(exchange.body, exchange.content_type, self._settings.origins)
         recorded = Recorded(request.key, asked_at, exchange.status, exchange.content_type, exchange.request_id, body)
         place = self._settings.folder / file_name(request.key)
