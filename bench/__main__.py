@@ -1,8 +1,10 @@
 """`make bench`: measure, print tables, write `bench/out/results.json`.
 
-python -m bench                    everything, about six minutes
+python -m bench                    everything but the soak, about ten minutes on a machine of one's own
+python -m bench --quick            three rounds, and no slice is taken again: about four minutes, and worth less
 python -m bench micro eviction     named parts only
-python -m bench hits --rounds 3    fewer rounds: quicker, and worth less
+python -m bench hits --only 500    of the hits, only what has this in its name
+python -m bench soak               a million keys through a cache of the default size, about five minutes
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import eviction, hits, memory, micro, misses, start
+from bench import eviction, hits, memory, micro, misses, soak, start
 
 _OUT = Path(__file__).parent / "out"
 
@@ -24,23 +26,32 @@ _PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "micro": lambda _: micro.run(),
     "eviction": lambda _: eviction.run(),
     "memory": lambda _: memory.run(),
-    "hits": lambda asked: hits.run(asked.rounds, asked.only),
+    "hits": lambda asked: hits.run(asked.rounds, asked.tries, asked.only),
     "misses": lambda asked: misses.run(asked.rounds),
+    "soak": lambda asked: soak.run(asked.keys),
 }
+_ONLY_WHEN_NAMED = {"soak"}
 
 
 def main() -> None:
     """Run the asked parts."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the service, beside peers.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(_PARTS)}; all when none is named")
-    parser.add_argument("--rounds", type=int, default=9, help="slices of each server in each scenario")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(_PARTS)}; all but soak when none is named"
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="slices of each server in each scenario")
+    parser.add_argument("--tries", type=int, default=3, help="how often a disturbed slice is taken, at most")
+    parser.add_argument("--quick", action="store_true", help="as --rounds 3 --tries 1")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="keys of the soak")
     parser.add_argument("--only", default="", help="scenarios of hits whose name contains this")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if asked.quick:
+        asked.rounds, asked.tries = 3, 1
     results: dict[str, Any] = {"machine": platform.platform(), "python": platform.python_version()}
     for name, run in _PARTS.items():
-        if not asked.parts or name in asked.parts:
+        if name in asked.parts or not (asked.parts or name in _ONLY_WHEN_NAMED):
             results[name] = run(asked)
     _OUT.mkdir(exist_ok=True)
     path = _OUT / "results.json"

@@ -11,9 +11,15 @@ from bench.machine import LOAD_CORE, SERVER_CORE, busy_seconds, cpu_seconds, fin
 
 TARGETS = 1_000
 CONNECTIONS = 32
+CLIENT_FIELDS = (
+    "Host: 127.0.0.1:8080",
+    "User-Agent: Massive.com PythonClient/2.9.1",
+    "Accept: */*",
+    "Accept-Encoding: identity",
+    "Connection: keep-alive",
+)
 _TRACES = 20_000
 _FOREIGN = 0.10  # of the server's core; a slice in which others took more says little and is taken again
-_TRIES = 6
 
 _SCRIPT = """\
 local prepared, at = {}, 0
@@ -29,6 +35,12 @@ function done(summary, latency, requests)
   local bad = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
   io.write(string.format("FACTS %%d %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration, bad,
     summary.errors.status, latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+_PAUSE = """\
+function delay()
+  return %d
 end
 """
 
@@ -52,34 +64,42 @@ def target(number: int) -> str:
 
 
 def prepare(
-    path: Path, key: str, *, fields: tuple[str, ...] = (), query_key: bool = False, fresh: range | None = None
+    path: Path,
+    key: str,
+    *,
+    sent: tuple[str, ...] = CLIENT_FIELDS,
+    fields: tuple[str, ...] = (),
+    key_in: str = "header",
+    fresh: range | None = None,
+    pause_ms: int = 0,
 ) -> Path:
     """Write the requests of one scenario; `{trace}` in a field becomes another 16-byte id in every request.
 
-    Every request has six header fields of a real client, for the peers too. With `fresh`, each asks for another target.
+    Args:
+        sent: the header fields of every request; by default five of a real client, and the key is the sixth.
+        fields: more of them.
+        key_in: `header`, `query`, or nowhere.
+        fresh: ask for these targets, each once.
+        pause_ms: what every connection waits before its next request.
     """
     count = _TRACES if any("{trace}" in field for field in fields) else TARGETS
     with path.open("w", newline="") as out:
         for number in fresh or range(count):
-            where = target(number if fresh else number % TARGETS) + (f"?apiKey={key}" if query_key else "")
+            where = target(number if fresh else number % TARGETS) + (f"?apiKey={key}" if key_in == "query" else "")
             lines = [
                 f"GET {where} HTTP/1.1",
-                "Host: 127.0.0.1:8080",
-                "User-Agent: Massive.com PythonClient/2.9.1",
-                "Accept: */*",
-                "Accept-Encoding: identity",
-                "Connection: keep-alive",
-                *([] if query_key else [f"Authorization: Bearer {key}"]),
+                *sent,
+                *([f"Authorization: Bearer {key}"] if key_in == "header" else []),
                 *(field.replace("{trace}", f"{number + 1:032x}") for field in fields),
             ]
             out.write("\r\n".join(lines) + "\r\n\r\n")
     script = path.with_suffix(".lua")
-    script.write_text(_SCRIPT % path)
+    script.write_text(_SCRIPT % path + (_PAUSE % pause_ms if pause_ms else ""))
     return script
 
 
 def drive(
-    port: int, pid: int, script: Path, *, seconds: int = 1, connections: int = CONNECTIONS, tries: int = _TRIES
+    port: int, pid: int, script: Path, *, seconds: int = 1, connections: int = CONNECTIONS, tries: int = 1
 ) -> Slice:
     """Load one server for a slice and return what happened; a disturbed slice is taken again, at most `tries` in all.
 

@@ -19,6 +19,8 @@ from stock_service.access.keys import hash_key
 
 KEY = "stk_bench_0123456789abcdef0123456789abcdef0123456789abcdef"
 OURS = "stock-service"
+OPEN = "stock-service, without keys"
+DEFAULTS = "stock-service, 64 MiB"
 VENDOR = "the vendor itself"
 TUNED = "nginx proxy_cache, tuned"
 DEFAULT = "nginx proxy_cache, default"
@@ -145,28 +147,41 @@ def _python(name: str, app: str) -> Start:
     return start
 
 
-@contextmanager
-def ours(root: Path, body: Path, vendor: int) -> Iterator[Peer]:
+def _service(name: str, *, cache: str = "2GiB", keyed: bool = True) -> Start:
     """Run the service itself: keys, a limit for the client, metrics, logs, everything as in production."""
-    port, keys = free_port(), root / "keys.jsonl"
+
+    @contextmanager
+    def start(root: Path, body: Path, vendor: int) -> Iterator[Peer]:
+        port, home = free_port(), root / name.replace(" ", "-").replace(",", "")
+        home.mkdir(parents=True, exist_ok=True)
+        env = {
+            "STOCKS_UPSTREAM__URL": f"http://127.0.0.1:{vendor}",
+            "STOCKS_UPSTREAM__API_KEY": "vendor-key",
+            "STOCKS_QUOTA__CALLS": "100000",
+            "STOCKS_QUOTA__PER": "1s",
+            "STOCKS_CACHE__MAX_BYTES": cache,
+        }
+        if keyed:
+            env["STOCKS_ACCESS__KEYS_FILE"] = str(_keys_file(home))
+        command = [sys.executable, "-m", "stock_service", "serve", "--port", str(port)]
+        with running(*command, core=SERVER_CORE, port=port, log=home / "log", env=env) as pid:
+            yield Peer(name, port, pid)
+
+    return start
+
+
+def _keys_file(home: Path) -> Path:
+    path = home / "keys.jsonl"
     record = {"id": "bench", "name": "bench", "sha256": hash_key(KEY), "created": "2026-01-01T00:00:00Z"}
-    keys.write_bytes(msgspec.json.encode(record | {"limit": "100000/s"}) + b"\n")
-    keys.chmod(0o600)
-    env = {
-        "STOCKS_UPSTREAM__URL": f"http://127.0.0.1:{vendor}",
-        "STOCKS_UPSTREAM__API_KEY": "vendor-key",
-        "STOCKS_QUOTA__CALLS": "100000",
-        "STOCKS_QUOTA__PER": "1s",
-        "STOCKS_ACCESS__KEYS_FILE": str(keys),
-        "STOCKS_CACHE__MAX_BYTES": "2GiB",
-    }
-    command = [sys.executable, "-m", "stock_service", "serve", "--port", str(port)]
-    with running(*command, core=SERVER_CORE, port=port, log=root / "ours.log", env=env) as pid:
-        yield Peer(OURS, port, pid)
+    path.write_bytes(msgspec.json.encode(record | {"limit": "100000/s"}) + b"\n")
+    path.chmod(0o600)
+    return path
 
 
 PEERS: dict[str, Start] = {
-    OURS: ours,
+    OURS: _service(OURS),
+    OPEN: _service(OPEN, keyed=False),
+    DEFAULTS: _service(DEFAULTS, cache="64MiB"),
     TUNED: _cached_by_nginx(TUNED, "open_file_cache max=5000 inactive=1h; open_file_cache_valid 1h; sendfile off;"),
     DEFAULT: _cached_by_nginx(DEFAULT, ""),
     STATIC: _static_nginx,

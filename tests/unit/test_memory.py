@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from stock_service.base.reply import Reply
-from stock_service.cache.entry import GZIP_FROM_BYTES, OVERHEAD_BYTES, Entry, Pointer
+from stock_service.cache.entry import GZIP_FROM_BYTES, OVERHEAD_BYTES, VARIANT_BYTES, Entry, Pointer
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import ENTRY_SHARE, NEGATIVE_FEW, NEGATIVE_SHARE, Memory
 
@@ -216,4 +216,4 @@ def test_weights_are_what_the_entries_say() -> None:
     assert small.weight_bytes == OVERHEAD_BYTES + 1 + GZIP_FROM_BYTES - 1
     large = make("a", size=100_000)
     assert large.ready[True] is None
-    assert large.weight_bytes == OVERHEAD_BYTES + 1 + 150_000
+    assert large.weight_bytes == OVERHEAD_BYTES + VARIANT_BYTES + 1 + 150_000

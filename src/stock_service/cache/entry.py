@@ -19,7 +19,10 @@ from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.vendor.links import LinkSpans, point_pieces
 
 CACHE_NAME = b"stock-service"
-OVERHEAD_BYTES = 2_100  # entry, variants, rendered heads, a taught line, table rows; measured by bench/memory.py
+# Measured by bench/memory.py: an entry with one variant, its rendered head, a taught line, and the rows of the tables,
+# that of the eviction's memory of keys included; and another variant with its head.
+OVERHEAD_BYTES = 1_800
+VARIANT_BYTES = 500
 SMALL_BYTES = 16 * 1024  # a body up to this is copied into the message; a larger one is never copied
 GZIP_FROM_BYTES = 1_024  # what fits into one packet with its head travels no faster for being packed
 GZIP_INLINE_BYTES = 64 * 1024  # above this compression would stall the loop for more than a millisecond
@@ -186,12 +189,13 @@ class Entry:
         self.ready: tuple[Variant | None, Variant | None] = (None, None)
         self.weight_bytes = OVERHEAD_BYTES + len(key) + len(body)
         if links:
+            self.weight_bytes += _POINTED_MAX * VARIANT_BYTES
             self.weight_bytes += _POINTED_MAX * len(body) if len(body) <= GZIP_INLINE_BYTES else len(body) // 2
         elif not self._worth_packing():
             self.ready = (self.plain, self.plain)
         else:
             self.ready = (self.plain, None)  # packed when first asked for; the room is reserved now
-            self.weight_bytes += len(body) // 2
+            self.weight_bytes += VARIANT_BYTES + len(body) // 2
 
     def age(self, now: float) -> int:
         """Return whole seconds since the fetch of what may still change in it began."""
