@@ -1,4 +1,4 @@
-"""Who is let in does not depend on which lane answers, nor on what is kept: thirty credentials, five kinds of answer."""
+"""Who is let in depends neither on the lane nor on what is kept: thirty-four credentials, five kinds of answer."""
 
 from __future__ import annotations
 

@@ -49,13 +49,12 @@ class Outdated:
     def counts_from(self, request: VendorRequest) -> float:
         """Return from which instant on an answer to `request` counts."""
         found = self._everything
-        tickers = named_tickers(request)
-        if self._purged:
-            found = max([found, *(self._purged.get(ticker, NEVER) for ticker in tickers)])
         if self._any_split > found and is_market_wide(request):
             found = self._any_split
+        if self._purged:
+            found = max([found, *(self._purged.get(ticker, NEVER) for ticker in named_tickers(request))])
         if self._rescaled and follows_splits(request):
-            found = max([found, *(self._rescaled.get(ticker, NEVER) for ticker in tickers)])
+            found = max([found, *(self._rescaled.get(ticker, NEVER) for ticker in named_tickers(request))])
         return found
 
 

@@ -247,7 +247,7 @@ class ReadPath:
             entry = self._make(request, brought, lifetime)
         if promise is None:
             return entry
-        return self._store(entry)
+        return self._store(request, entry)
 
     def _make(self, request: VendorRequest, brought: Brought, lifetime: Lifetime) -> Entry:
         reply = brought.reply
@@ -258,12 +258,12 @@ class ReadPath:
         now = self._clock.monotonic()
         return Entry(request.key, request.endpoint.group, cleaned, lifetime, now, links, brought.aged_from)
 
-    def _store(self, entry: Entry) -> Entry:
+    def _store(self, request: VendorRequest, entry: Entry) -> Entry:
         kept = self._memory.peek(entry.key)
         if kept is not None and kept.fetched_at > entry.fetched_at:
             self._observer.notify(OlderDropped(entry.group))
             return kept
-        if entry.fetched_at < self._outdated.counts_from(reopen_request(entry.key)):
+        if entry.fetched_at < self._outdated.counts_from(request):
             entry.expire(self._clock.monotonic())
         self._memory.put(entry)
         return entry
