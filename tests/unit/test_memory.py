@@ -115,7 +115,8 @@ def test_no_pointer_leads_to_what_left(way: str) -> None:
 
 def test_an_entry_of_more_than_a_quarter_is_refused() -> None:
     """And what is kept under its key stays: an older answer is of more use than none."""
-    most = (WEIGHT * 100 // ENTRY_SHARE - OVERHEAD_BYTES - 1) * 2 // 3  # half as much again is room for a packed one
+    # Half as much again is room for a packed one.
+    most = (WEIGHT * 100 // ENTRY_SHARE - OVERHEAD_BYTES - VARIANT_BYTES - 1) * 2 // 3
     memory = room_for(100)
     old = make("b")
     memory.put(old)
