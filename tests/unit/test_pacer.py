@@ -53,6 +53,63 @@ def test_callers_queue_in_order_and_each_learns_its_own_start() -> None:
     assert [planned(pacer, 1.0).start_at for _ in range(6)] == [60.0] * 5 + [120.0]
 
 
+def sent_away(pacer: Pacer, asker: str, now: float) -> float:
+    answer = pacer.reserve(0.0, now, now, asker)
+    assert isinstance(answer, NoRoom)
+    return answer.next_at
+
+
+def full_pacer() -> Pacer:
+    pacer = make_pacer()
+    for _ in range(5):
+        send(pacer, 0.0)
+    return pacer
+
+
+def test_whoever_is_sent_away_hears_a_time_of_its_own_and_finds_room_then() -> None:
+    """Told the same time, all but five would come back in vain; a client that tries four times would give up."""
+    pacer = full_pacer()
+    askers = [f"question {number}" for number in range(7)]
+    times = [sent_away(pacer, asker, 1.0) for asker in askers]
+    assert times == [60.0] * 5 + [120.0] * 2
+    assert sent_away(pacer, "a newcomer", 60.0) == 120.0  # the five are due, and what is free is theirs
+    for asker, at in zip(askers, times, strict=True):
+        slot = pacer.reserve(0.0, at + 1.0, at + 1.0, asker)  # whole seconds, rounded up
+        assert isinstance(slot, Slot)
+        spend(pacer, slot, at + 1.0)
+
+
+def test_nothing_is_kept_for_those_who_do_not_come_back() -> None:
+    """Two seconds after their time it is anyone's, and those whose time is later still find room."""
+    pacer = full_pacer()
+    assert [sent_away(pacer, f"question {number}", 1.0) for number in range(6)] == [60.0] * 5 + [120.0]
+    for _ in range(5):
+        send(pacer, 62.5)
+    assert sent_away(pacer, "a newcomer", 62.5) == 122.5
+    assert isinstance(pacer.reserve(0.0, 122.5, 122.5, "question 5"), Slot)
+
+
+def test_asking_again_too_early_gives_up_the_time_one_was_told() -> None:
+    pacer = full_pacer()
+    assert [sent_away(pacer, "impatient", now) for now in (1.0, 2.0, 3.0)] == [60.0] * 3
+    assert pacer.reserve(0.0, 3.0, 3.0) == NoRoom(60.0)
+
+
+def test_the_number_of_promises_is_bounded() -> None:
+    """By four windows; a flood of askers must not send everybody away for hours."""
+    pacer = full_pacer()
+    times = [sent_away(pacer, f"question {number}", 1.0) for number in range(1_000)]
+    assert times == [60.0 * (1 + min(number, 20) // 5) for number in range(1_000)]
+
+
+def test_short_windows_promise_nothing() -> None:
+    """They free a slot before anyone could be back."""
+    pacer = make_pacer(Window(2, 1.0))
+    send(pacer, 0.0)
+    send(pacer, 0.0)
+    assert [sent_away(pacer, f"question {number}", 0.5) for number in range(5)] == [1.0] * 5
+
+
 def test_no_room_before_latest_plans_nothing_and_tells_the_true_time() -> None:
     pacer = make_pacer()
     for _ in range(5):

@@ -170,7 +170,7 @@ class VendorLimited(Event):
 
 @dataclass(frozen=True, slots=True)
 class SlotGranted(Event):
-    """The pacer gave a slot after `waited` seconds. `priority` is `interactive`, `refresh` or `backfill`."""
+    """The pacer gave a slot after `waited` seconds. `priority` is the asker's: `interactive`, `renewal` …"""
 
     priority: str
     waited: float

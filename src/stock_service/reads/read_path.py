@@ -176,10 +176,9 @@ class ReadPath:
     async def _fetch(
         self, request: VendorRequest, meter: Meter, until: float, fallback: Entry | None, wishes: Wishes
     ) -> Answer:
+        priority = Priority.INTERACTIVE if fallback is None else Priority.RENEWAL
         try:
-            flown = await self._flights.join(
-                request.key, lambda: self._run(request, Priority.INTERACTIVE, meter, wishes), until
-            )
+            flown = await self._flights.join(request.key, lambda: self._run(request, priority, meter, wishes), until)
         except ServiceError as error:
             self._observer.notify(CacheMissed(request.endpoint.group, meter.id))
             if fallback is None or not may_fall_back(error):

@@ -57,7 +57,7 @@ class Errand:
     @property
     def background(self) -> bool:
         """Whether nobody waits for it."""
-        return self.priority is not Priority.INTERACTIVE
+        return not self.priority.waits
 
 
 @dataclass(frozen=True, slots=True)

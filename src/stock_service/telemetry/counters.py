@@ -19,7 +19,7 @@ from stock_service.telemetry.table import Kind, Metric
 
 _FIRST_FAILURES = ("500", "502", "503", "504")
 _STATES = ("closed", "half_open", "open")
-_PRIORITIES = ("interactive", "refresh", "backfill")
+_PRIORITIES = ("interactive", "renewal", "refresh", "backfill")
 _RETRY_RESULTS = ("done", "budget", "deadline")
 _SHARED_OPERATIONS = ("get", "put", "script", "beat")
 _SHARED_MOVES = ("up", "away")

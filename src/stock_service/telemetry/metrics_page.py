@@ -24,7 +24,7 @@ value, save the common ones. No label ever holds a ticker, a path, a message or 
 | `outcome` | `ok`, or the class of the failure |
 | `client` | a key's id, or `anonymous` |
 | `from`, `to` | `closed`, `half_open`, `open` |
-| `priority` | `interactive`, `refresh`, `backfill` |
+| `priority` | `interactive`; `renewal` (somebody waits, with a stale answer to fall back on); `refresh`, `backfill` |
 | `result` | `done`, `budget`, `deadline` |
 | `kind`, `where`, `why` | closed words of the code |
 

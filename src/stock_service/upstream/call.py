@@ -34,8 +34,14 @@ class Priority(Enum):
     """Who asks; later ones give way to earlier ones."""
 
     INTERACTIVE = "interactive"
+    RENEWAL = "renewal"  # somebody waits, with a stale answer to fall back on: sent away, nobody comes back
     REFRESH = "refresh"
     BACKFILL = "backfill"
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits for it."""
+        return self in (Priority.INTERACTIVE, Priority.RENEWAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +141,9 @@ class Upstream:
         now = self._in_time(deadline)
         latest = max(now, min(now + self._settings.max_wait, deadline - self._settings.exchange_needs))
         self._health.check(group, now)
-        async with self._bulkhead.seat(background=priority is not Priority.INTERACTIVE, wait_for=latest - now):
+        async with self._bulkhead.seat(background=not priority.waits, wait_for=latest - now):
             self._health.check(group, self._in_time(deadline))  # waiting for a seat may have taken a while
-            spent = await self._take_slot(priority, latest)
+            spent = await self._take_slot(priority, latest, request.key)
             try:
                 admission = self._health.admit(group, self._in_time(deadline))
             except ServiceError:
@@ -169,9 +175,10 @@ class Upstream:
             return Reply(answer.status, answer.content_type, answer.body, began_at, answer.request_id)
         return _Failure(self._error(judged, took), judged.judgement.retry and not _wish(judged))
 
-    async def _take_slot(self, priority: Priority, latest: float) -> Spent:
+    async def _take_slot(self, priority: Priority, latest: float, key: str) -> Spent:
         asked_at = self._clock.monotonic()
-        answer = await self._slots.take(self._keep(priority), latest)
+        returns = key if priority is Priority.INTERACTIVE else None
+        answer = await self._slots.take(self._keep(priority), latest, returns)
         now = self._clock.monotonic()
         if isinstance(answer, NoRoom):
             self._observer.notify(SlotRefused(priority.value))
@@ -201,7 +208,7 @@ class Upstream:
         if not failure.retry or not self._health.admits(group, now):
             return None
         retry = self._settings.retry
-        attempts = retry.interactive_attempts if priority is Priority.INTERACTIVE else retry.background_attempts
+        attempts = retry.interactive_attempts if priority.waits else retry.background_attempts
         decision = self._retries.decide(attempt=attempt, attempts=attempts, now=now, deadline=deadline)
         if decision is Stopped.ATTEMPTS:
             return None
@@ -222,7 +229,7 @@ class Upstream:
 
     def _keep(self, priority: Priority) -> float:
         match priority:
-            case Priority.INTERACTIVE:
+            case Priority.INTERACTIVE | Priority.RENEWAL:
                 return 0.0
             case Priority.REFRESH:
                 return self._settings.refresh_keeps

@@ -5,7 +5,8 @@ Pure: plans and counts, waits for nothing. Two books: `sent` holds the instants 
 against the proof once more when it leaves, so a task that woke late cannot push two windows together.
 
 What always holds: in every window of length `per` at most `calls` were spent; memory is bounded by the largest
-window; a caller who must leave some of the window free (`keep`) never makes one who need not (keep 0) wait.
+window; a caller who must leave some of the window free (`keep`) never makes one who need not (keep 0) wait; a caller
+sent away to an instant finds room then, whoever else has come (`promises`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from stock_service.upstream.learning import LearningSettings, Level
+from stock_service.upstream.promises import Promises
 
 _LEARNED_MAX_FOR = 120.0  # longer windows are contracts: half a day's calls would forbid the rest of the day
+_PROMISED_FROM = 10.0  # shorter windows free a slot before anyone who was sent away can be back
+_PROMISED_WINDOWS = 4  # the official client asks four times: a longer list serves nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class NoRoom:
-    """Nothing free before the asked instant; `next_at` is when a newcomer's call could leave."""
+    """Nothing free before the asked instant; whoever comes back at `next_at` finds room."""
 
     next_at: float
 
@@ -110,7 +115,7 @@ class PacerView:
 class Pacer:
     """The machine. One per vendor key and process."""
 
-    __slots__ = ("_held_until", "_level", "_queue", "_sent", "_settings", "_tokens")
+    __slots__ = ("_held_until", "_level", "_promises", "_queue", "_sent", "_settings", "_tokens")
 
     def __init__(self, settings: PacerSettings) -> None:
         self._settings = settings
@@ -123,8 +128,10 @@ class Pacer:
         # A refusal that names no time: wait as long as the plan takes to free one call, at least a second.
         spacing = max((window.per / window.calls for window in learned), default=1.0)
         self._level = Level(settings.learning, fewest, max(1.0, spacing))
+        promised = any(window.per >= _PROMISED_FROM for window in learned)
+        self._promises = Promises(_PROMISED_WINDOWS * fewest if promised else 0)
 
-    def reserve(self, keep: float, now: float, latest: float) -> Slot | NoRoom:
+    def reserve(self, keep: float, now: float, latest: float, asker: Hashable = None) -> Slot | NoRoom:
         """Plan a call behind those already planned.
 
         Args:
@@ -132,10 +139,13 @@ class Pacer:
             now: monotonic seconds.
             latest: the last instant at which starting still makes sense. Those who keep some free never queue,
                 whatever they say here: a queued refresh would stand before the next interactive caller.
+            asker: whom a refusal promises a slot; None: nobody who would come back.
         """
-        start_at = self._earliest(keep, now)
-        if start_at > (latest if keep <= 0 else now):
-            return NoRoom(start_at)
+        latest = latest if keep <= 0 else now
+        promised = [] if self._promises.redeem(asker, now) else self._promises.times(now, asker)
+        start_at = self._earliest(keep, now, [at for at in promised if at <= latest])
+        if start_at > latest:
+            return NoRoom(start_at if asker is None or keep > 0 else self._promise(asker, now))
         self._tokens += 1
         slot = Slot(start_at, self._tokens)
         insort(self._queue, (start_at, slot.token))
@@ -190,23 +200,32 @@ class Pacer:
         remaining = 0 if held else max(0, min(left) - len(self._queue))
         return PacerView(remaining, len(self._queue), self._earliest(0.0, now), held, level)
 
-    def _earliest(self, keep: float, now: float) -> float:
-        """Return when one more call could leave, behind everything sent and planned."""
+    def _promise(self, asker: Hashable, now: float) -> float:
+        """Return, and keep for `asker`, the first instant that is free though everyone promised one comes back."""
+        openings: list[float] = []
+        for _ in range(len(self._promises.times(now, asker)) + 1):
+            openings.append(self._earliest(0.0, now, openings))
+        self._promises.give(asker, openings[-1])
+        return openings[-1]
+
+    def _earliest(self, keep: float, now: float, expected: Sequence[float] = ()) -> float:
+        """Return when one more call could leave, behind everything sent, planned and `expected`."""
+        planned = sorted([*self._queue, *((at, 0) for at in expected)]) if expected else self._queue
         start_at = max(now, self._held_until)
-        if self._queue:
-            start_at = max(start_at, self._queue[-1][0])
+        if planned:
+            start_at = max(start_at, planned[-1][0])
         level = self._level.at(now)
         for window in self._settings.windows:
-            past = self._nth_last(window.room(level, keep), now)
+            past = self._nth_last(window.room(level, keep), now, planned)
             if past is not None:
                 start_at = max(start_at, past + window.per + self._settings.guard_for)
         return start_at
 
-    def _nth_last(self, count: int, now: float) -> float | None:
+    def _nth_last(self, count: int, now: float, planned: Sequence[tuple[float, int]]) -> float | None:
         """Return the instant of the `count`-th last call, planned ones last; overdue ones will leave from now on."""
-        if count <= len(self._queue):
-            return max(now, self._queue[-count][0])
-        count -= len(self._queue)
+        if count <= len(planned):
+            return max(now, planned[-count][0])
+        count -= len(planned)
         return self._sent[-count] if count <= len(self._sent) else None
 
     def _used(self, window: Window, now: float) -> int:

@@ -12,7 +12,7 @@ import asyncio
 import math
 import secrets
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -108,8 +108,11 @@ class SharedSlots:
         """Who plans the calls now."""
         return self._mode
 
-    async def take(self, keep: float, latest: float) -> Spent | NoRoom:
-        """Return once the call may leave, or at once when it could not by `latest` (monotonic seconds)."""
+    async def take(self, keep: float, latest: float, asker: Hashable = None) -> Spent | NoRoom:
+        """Return once the call may leave, or at once when it could not by `latest` (monotonic seconds).
+
+        Nobody is promised a slot: who is sent away by one pod may come back to another.
+        """
         self._waiting += 1
         vain = 0
         try:

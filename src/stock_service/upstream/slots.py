@@ -6,6 +6,7 @@ Whatever is planned and not used is given back, also when the waiting task is ca
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Protocol
 
 from stock_service.base.clock import Clock
@@ -17,10 +18,11 @@ _DRIFT_FOR = 0.25  # each late wake-up pushes the queue back a little; not a rea
 class Slots(Protocol):
     """The vendor's budget. Only `take` may wait; the rest must return at once, whatever store is behind it."""
 
-    async def take(self, keep: float, latest: float) -> Spent | NoRoom:
+    async def take(self, keep: float, latest: float, asker: Hashable = None) -> Spent | NoRoom:
         """Return once the call may leave, or at once when it could not by `latest` (monotonic seconds).
 
-        `keep` is the share of each window to leave free; above 0 nothing is ever waited for.
+        `keep` is the share of each window to leave free; above 0 nothing is ever waited for. `asker` names one who
+        would come back when told a time.
         """
         ...
 
@@ -52,9 +54,9 @@ class LocalSlots:
         self._pacer = pacer
         self._clock = clock
 
-    async def take(self, keep: float, latest: float) -> Spent | NoRoom:
+    async def take(self, keep: float, latest: float, asker: Hashable = None) -> Spent | NoRoom:
         """Plan, wait, and check again at the moment of leaving."""
-        planned = self._pacer.reserve(keep, self._clock.monotonic(), latest)
+        planned = self._pacer.reserve(keep, self._clock.monotonic(), latest, asker)
         if isinstance(planned, NoRoom):
             return planned
         start_at = planned.start_at

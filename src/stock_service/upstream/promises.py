@@ -1,0 +1,39 @@
+"""Whom we sent away with a time, so that a slot is free when each of them comes back.
+
+Told the same time, twenty clients would come back at once for five slots, and one that asks four times, as the
+official client does, would give up. So each hears a time of its own, and what it was told is kept for it until it is
+plainly not coming. Pure: `now` is monotonic seconds. Bounded in number and in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+_ABSENT_AFTER = 2.0  # `Retry-After` is in whole seconds, rounded up; and there is the way
+
+
+class Promises:
+    """Times told, by asker. At most `most` of them: more are told a time, but nothing is kept for them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._told: dict[Hashable, float] = {}
+
+    def redeem(self, asker: Hashable, now: float) -> bool:
+        """Return whether `asker` comes back to its time; then the promise is kept and over."""
+        if self._told.get(asker, now + 1.0) > now:
+            return False
+        del self._told[asker]
+        return True
+
+    def give(self, asker: Hashable, at: float) -> None:
+        """Note that `asker` was told to come back at `at`; what it was told before is void."""
+        self._told.pop(asker, None)
+        if len(self._told) < self._most:
+            self._told[asker] = at
+
+    def times(self, now: float, other_than: Hashable = None) -> list[float]:
+        """Return the times still promised to others, ascending."""
+        for asker in [asker for asker, at in self._told.items() if at < now - _ABSENT_AFTER]:
+            del self._told[asker]
+        return sorted(at for asker, at in self._told.items() if asker != other_than)
