@@ -12,6 +12,7 @@ import pytest
 from stock_service.base import errors
 from stock_service.base.errors import (
     BadRequest,
+    Broken,
     CircuitOpen,
     ClientLimited,
     CredentialRefused,
@@ -26,6 +27,7 @@ from stock_service.base.errors import (
     VendorFailed,
     VendorRefused,
     VendorSlow,
+    WrongMethod,
 )
 from stock_service.web.error_bodies import PROBLEM_PREFIX, ErrorAnswer, problem, vendor_error
 
@@ -41,6 +43,8 @@ CASES: list[tuple[ServiceError, int, int | None, str, str]] = [
     (NotAllowed("expired"), 401, None, "key-expired", "ERROR"),
     (NotAllowed("revoked"), 401, None, "key-revoked", "ERROR"),
     (NotAllowed("admin-only"), 403, None, "admin-only", "NOT_AUTHORIZED"),
+    (WrongMethod("GET", "HEAD"), 405, None, "method-not-allowed", "ERROR"),
+    (Broken(), 500, None, "internal", "ERROR"),
     (ClientLimited(0.01), 429, 1, "client-limited", "ERROR"),
     (QuotaSpent(12.2), 429, 13, "quota-spent", "ERROR"),
     (CircuitOpen(5.0), 503, 5, "circuit-open", "ERROR"),

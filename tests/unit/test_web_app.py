@@ -141,6 +141,7 @@ async def test_unexpected_fault_is_an_answer_and_an_event(front: Front) -> None:
     got = await front.browser.get(PREV)
     assert got.status == 500
     assert b"Zero" not in got.body
+    assert "gateway" in got.json()["error"]
     assert [event.where for event in front.desk.events.events if isinstance(event, Faulted)] == ["request"]
 
 

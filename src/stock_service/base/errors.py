@@ -38,6 +38,18 @@ class NotAllowed(ServiceError):
         self.reason = reason
 
 
+class WrongMethod(ServiceError):
+    """The route does not know the method; `allowed` are those it knows."""
+
+    def __init__(self, *allowed: str) -> None:
+        super().__init__(*allowed)
+        self.allowed = allowed
+
+
+class Broken(ServiceError):
+    """A fault of ours; what it was is in the log only."""
+
+
 class ClientLimited(ServiceError):
     """The asker's own request limit is used up."""
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from stock_service.base.errors import BadRequest, NotFound
+from stock_service.base.errors import BadRequest, NotFound, WrongMethod
 from stock_service.base.events import Observer, Purged
 from stock_service.reads.purge import Swept
 from stock_service.web.doorkeeper import Doorkeeper
@@ -88,12 +88,12 @@ class Admin:
             else:
                 self._breaker.override(mode, admin.id)
         elif exchange.method not in ("GET", "HEAD"):
-            raise BadRequest("method", f"{exchange.method[:10]} is not understood here", _HOW)
+            raise WrongMethod("GET", "HEAD", "POST")
         return text_response(200, b"application/json", msgspec.json.encode(self._snapshot()) + b"\n")
 
     async def _forget(self, exchange: Exchange, by: str) -> Response:
         if exchange.method != "POST":
-            raise BadRequest("method", f"{exchange.method[:10]} is not understood here", _HOW_TO_PURGE)
+            raise WrongMethod("POST")
         order = await _read_purge(exchange)
         swept = await self._purge.forget(None if order.everything else order.ticker, preview=order.preview)
         if not order.preview:

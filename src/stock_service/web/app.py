@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from stock_service.base.clock import Clock
-from stock_service.base.errors import NotFound, Overloaded, ServiceError
+from stock_service.base.errors import Broken, NotFound, Overloaded, ServiceError, WrongMethod
 from stock_service.base.events import Faulted, Observer, RequestFinished
-from stock_service.vendor.payloads import error_body
 from stock_service.web.error_bodies import problem, vendor_error
 from stock_service.web.exchange import Exchange, Handler, Message, Receive, Response, Scope, Send
 from stock_service.web.http_date import HttpDate
@@ -21,8 +20,6 @@ from stock_service.web.routes import OPS_ROUTES, Part, part_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _READ_METHODS = ("GET", "HEAD")
-_INTERNAL = "internal error; the log has the details under this request id"
-_READ_ONLY = "this route only reads: use GET or HEAD"
 
 
 class RequestIds:
@@ -109,32 +106,26 @@ class App:
         return self._ids.next()
 
     async def _answer(self, exchange: Exchange, part: Part) -> Response:
-        shape = problem if part in (Part.API, Part.ADMIN) else vendor_error
         try:
             return await self._handle(exchange, part)
         except ServiceError as error:
-            answer = shape(error, exchange.request_id)
-            return Response(answer.status, self._error_headers(answer.headers, answer.body), answer.body)
+            told = error
         except Exception as error:  # noqa: BLE001 - the boundary: the client gets an answer, the log a traceback
             self._observer.notify(Faulted("request", error))
-            return self._plain_error(500, _INTERNAL, exchange)
+            told = Broken()
+        shape = problem if part in (Part.API, Part.ADMIN) else vendor_error
+        answer = shape(told, exchange.request_id)
+        sent = [(b"content-length", b"%d" % len(answer.body)), (b"cache-control", b"no-store")]
+        return Response(answer.status, [*answer.headers, *sent], answer.body)
 
     async def _handle(self, exchange: Exchange, part: Part) -> Response:
         if part is not Part.ADMIN and exchange.method not in _READ_METHODS:
-            return self._plain_error(405, _READ_ONLY, exchange, (b"allow", b"GET, HEAD"))
+            raise WrongMethod(*_READ_METHODS)
         if part is Part.NOBODY:
             raise NotFound("route", exchange.path)
         if self.running > self._requests_max and part is not Part.OPS:
             raise Overloaded("requests")
         return await self._handlers[part](exchange)
-
-    def _plain_error(self, status: int, message: str, exchange: Exchange, *extra: tuple[bytes, bytes]) -> Response:
-        """Return an error that no handler raised."""
-        body = error_body("ERROR", message, exchange.request_id)
-        return Response(status, self._error_headers([(b"content-type", b"application/json"), *extra], body), body)
-
-    def _error_headers(self, headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
-        return [*headers, (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
 
     async def _send(self, exchange: Exchange, response: Response, send: Send) -> None:
         headers = list(response.headers)

@@ -18,6 +18,7 @@ import msgspec
 
 from stock_service.base.errors import (
     BadRequest,
+    Broken,
     CircuitOpen,
     ClientLimited,
     CredentialRefused,
@@ -32,6 +33,7 @@ from stock_service.base.errors import (
     VendorFailed,
     VendorRefused,
     VendorSlow,
+    WrongMethod,
 )
 
 PROBLEM_PREFIX = "urn:stock-service:problem:"
@@ -53,13 +55,17 @@ class ErrorAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """One error in words. `wait` is seconds until asking again makes sense; `fields` go into a problem body."""
+    """One error in words. `wait` is seconds until asking again makes sense; `fields` go into a problem body.
+
+    `allowed` are the methods a route knows, for the header of that name.
+    """
 
     status: int
     slug: str
     detail: str
     wait: float | None = None
     fields: tuple[tuple[str, str | int], ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 def vendor_error(error: ServiceError, request_id: str) -> ErrorAnswer:
@@ -93,6 +99,8 @@ def _answer(told: _Told, content_type: bytes, content: dict[str, Any]) -> ErrorA
         headers.append((b"retry-after", b"%d" % _whole_seconds(told.wait)))
     if told.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="stock-service"'))
+    if told.allowed:
+        headers.append((b"allow", ", ".join(told.allowed).encode("ascii")))
     return ErrorAnswer(told.status, headers, msgspec.json.encode(content) + b"\n")
 
 
@@ -164,6 +172,16 @@ def _credential_refused(error: CredentialRefused) -> _Told:
     return _Told(503, "credential-refused", detail, error.retry_after)
 
 
+def _wrong_method(error: WrongMethod) -> _Told:
+    return _Told(
+        405, "method-not-allowed", f"This route takes {' or '.join(error.allowed)} only.", allowed=error.allowed
+    )
+
+
+def _broken(_: Broken) -> _Told:
+    return _Told(500, "internal", "A fault of the gateway; its log has the details under this request id.")
+
+
 def _vendor_slow(error: VendorSlow) -> _Told:
     detail = f"The vendor did not answer within {error.after:.3g} seconds, and nothing is kept that answers this."
     return _Told(504, "vendor-slow", f"{detail} Ask again.")
@@ -219,6 +237,8 @@ _TABLE: dict[type[ServiceError], Callable[[Any], _Told]] = {
     BadRequest: _bad_request,
     NotFound: _not_found,
     NotAllowed: _not_allowed,
+    WrongMethod: _wrong_method,
+    Broken: _broken,
     ClientLimited: _client_limited,
     QuotaSpent: _quota_spent,
     CircuitOpen: _circuit_open,
