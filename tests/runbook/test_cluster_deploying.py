@@ -32,27 +32,36 @@ def test_undo_brings_back_image_and_settings_but_not_helms_record(cluster: Clust
     assert "calls" not in cluster.run("helm get values stock-service -n stock-service")
 
 
-def test_staging_is_installed_once_and_upgraded_after_that(tmp_path: Path) -> None:
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_staging_is_installed_once_and_upgraded_after_that(helm: str, tmp_path: Path) -> None:
     """An upgrade alone has nothing to upgrade."""
     upgrade = typed(
         "helm upgrade stock-service-staging ./charts/stock-service --namespace staging --set image.tag=new-version",
     )
     with small_cluster(tmp_path, "staging") as cluster:
         promised("deployment", '("has no deployed releases")')
-        assert "has no deployed releases" in cluster.run(upgrade, check=False)
+        assert "has no deployed releases" in cluster.run(upgrade, helm=helm, check=False)
         cluster.run(
             typed(
                 "helm upgrade stock-service-staging ./charts/stock-service --namespace staging --install "
                 "--create-namespace -f charts/stock-service/values-staging.yaml",
-            )
+            ),
+            helm=helm,
         )
-        cluster.run(upgrade)
+        cluster.run(upgrade, helm=helm)
         deployment = cluster.deployment("stock-service-staging", "staging")
         assert container(deployment)["image"] == "stock-service:new-version"
 
 
-def test_production_is_deployed_waited_for_and_tested(cluster: Cluster) -> None:
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_production_is_deployed_waited_for_and_tested(helm: str, tmp_path: Path) -> None:
     """With the values of the installation; the test pod's logs can be read."""
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run(INSTALL, helm=helm)
+        deploy_and_test(cluster, helm)
+
+
+def deploy_and_test(cluster: Cluster, helm: str) -> None:
     line = (
         typed(
             "helm upgrade stock-service ./charts/stock-service --namespace stock-service "
@@ -60,11 +69,11 @@ def test_production_is_deployed_waited_for_and_tested(cluster: Cluster) -> None:
         )
         + " --timeout 30s"
     )
-    assert "STATUS: deployed" in cluster.run(line)
+    assert "STATUS: deployed" in cluster.run(line, helm=helm)
     assert "successfully rolled out" in cluster.run(
         typed("kubectl rollout status deployment/stock-service -n stock-service")
     )
-    assert "Succeeded" in cluster.run(typed("helm test stock-service -n stock-service --logs"))
+    assert "Succeeded" in cluster.run(typed("helm test stock-service -n stock-service --logs"), helm=helm)
     assert "stock-service" in cluster.run(typed("kubectl get certificate -n stock-service"))
     assert "Renew Before:" in cluster.run(typed("kubectl describe certificate -n stock-service"))
 

@@ -68,16 +68,24 @@ def test_an_upgrade_keeps_what_the_autoscaler_decided(cluster: Cluster) -> None:
     assert (replicas(cluster), image(cluster)) == (14, "stock-service:new-version")
 
 
-def test_enabling_the_autoscaler_and_watching_it(cluster: Cluster) -> None:
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_enabling_the_autoscaler_and_watching_it(helm: str, tmp_path: Path) -> None:
     """3 to 20 pods at 70 %; the count does not drop on the way."""
-    cluster.run(
-        typed(
-            "helm upgrade stock-service ./charts/stock-service --namespace stock-service "
-            "--set autoscaling.enabled=true --set autoscaling.minReplicas=3 --set autoscaling.maxReplicas=20 "
-            "--set autoscaling.targetCPUUtilizationPercentage=70",
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run(f"{INSTALL} --set autoscaling.enabled=false --set replicaCount=7", helm=helm)
+        cluster.run(
+            typed(
+                "helm upgrade stock-service ./charts/stock-service --namespace stock-service "
+                "--set autoscaling.enabled=true --set autoscaling.minReplicas=3 --set autoscaling.maxReplicas=20 "
+                "--set autoscaling.targetCPUUtilizationPercentage=70",
+            ),
+            helm=helm,
         )
-    )
-    assert replicas(cluster) == 3
+        assert replicas(cluster) == 7
+        assert_watched(cluster)
+
+
+def assert_watched(cluster: Cluster) -> None:
     line = typed("kubectl get hpa -n stock-service -w")
     with subprocess.Popen(line.split(), env=cluster.environment(), stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None

@@ -52,6 +52,7 @@ REPLICASETS = _resource("apps/v1", "replicasets")
 PODS = _resource("v1", "pods")
 NAMESPACES = _resource("v1", "namespaces")
 SECRETS = _resource("v1", "secrets")
+SERVICES = _resource("v1", "services")
 
 
 class Store:
@@ -86,6 +87,9 @@ class Store:
             obj.setdefault("kind", key.resource.kind)
             if key.resource is PODS and obj["spec"].get("restartPolicy") == "Never":
                 obj["status"] = _pod_status(obj, "Succeeded")
+            if key.resource is SERVICES:
+                had = self.objects.get(key, {}).get("spec", {}).get("clusterIP")
+                obj["spec"].setdefault("clusterIP", had or f"10.96.0.{self._version % 250 + 1}")
             if key.resource is DEPLOYMENTS:
                 self._roll_out(key, obj)
             self._version += 1
@@ -140,7 +144,7 @@ class Store:
             self.put(Key(PODS, key.namespace, name), pod)
         done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
         deployment["status"] = {
-            "observedGeneration": deployment["metadata"].get("generation", 1),
+            "observedGeneration": deployment["metadata"].setdefault("generation", 1),
             **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count),
             "conditions": [{"type": "Available", "status": "True"}, done],
         }
