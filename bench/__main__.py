@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import eviction, hits, memory, micro, micro_miss, misses, soak, start
+from bench import eviction, hits, memory, micro, micro_miss, misses, series, soak, start
 
 _OUT = Path(__file__).parent / "out"
 
@@ -24,6 +24,7 @@ _OUT = Path(__file__).parent / "out"
 _PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "start": lambda _: start.run(),
     "micro": lambda _: {"hit_ns": micro.run(), "miss_us": micro_miss.run()},
+    "series": lambda _: series.run(),
     "eviction": lambda _: eviction.run(),
     "memory": lambda _: memory.run(),
     "hits": lambda asked: hits.run(asked.rounds, asked.tries, asked.only),
