@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
+import subprocess
+import sys
+
+import pytest
 
 from stock_service.base.reply import Reply
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
@@ -63,3 +68,11 @@ def test_ages_are_whole_seconds_and_ttl_rounds_down() -> None:
     entry = made(b"{}")
     assert (entry.age(99.0), entry.age(103.9)) == (0, 3)
     assert (entry.ttl(109.5), entry.ttl(110.0), entry.ttl(110.5)) == (0, 0, -1)
+
+
+@pytest.mark.parametrize(("size", "count"), [(300, 20_000), (3_000, 5_000)])
+def test_entries_weigh_what_they_take(size: int, count: int) -> None:
+    """The cache is bounded by what they say; at most a tenth more may be resident, heads and request lines included."""
+    command = [sys.executable, "-m", "bench.memory", str(size), str(count), "1"]
+    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert 0.6 * told["counted_mib"] < told["rss_mib"] < 1.1 * told["counted_mib"]

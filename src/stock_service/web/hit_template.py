@@ -11,7 +11,8 @@ import re
 
 # Sent with every request by tracing libraries and ingresses, always with a new value of the same length.
 _HOLE = re.compile(
-    rb"^(?:traceparent|x-request-id|b3|x-b3-traceid|x-b3-spanid|x-b3-parentspanid): ?([0-9A-Za-z-]+)\r$",
+    rb"^(?:traceparent|x-request-id|x-correlation-id|x-trace-id|b3|x-b3-traceid|x-b3-spanid|x-b3-parentspanid)"
+    rb": ?([0-9A-Za-z-]+)\r$",
     re.IGNORECASE | re.MULTILINE,
 )
 _REQUEST_ID = b"x-request-id"
