@@ -49,7 +49,8 @@ Refused at start:
 
 - `server.host` is not loopback, and neither `access.keys_file` nor `access.allow_anonymous` says who may ask.
 - `upstream.api_key` and `upstream.api_key_file` are both given, or a named file is missing, unreadable or empty.
-- `upstream.record_dir` and `upstream.replay_dir` are both given, or one of them and `shared.url`.
+- `upstream.record_dir` and `upstream.replay_dir` are both given, or one of them and `shared.url` or `cache.dir`.
+- `warm.tickers` or `warm.tickers_file` with an empty `warm.bars`, or together with `upstream.replay_dir`.
 - `quota.max_wait` is not less than `server.request_timeout`: who waits that long is never answered.
 - `breaker.sleep` is more than `breaker.sleep_max`.
 - `server.watchdog_dump` is not less than `server.watchdog_exit` (unless the latter is 0).

@@ -31,6 +31,7 @@ DEVICES = {
     "stock_service.reads.quote_desk.QuoteDesk",
     "stock_service.reads.read_path.ReadPath",
     "stock_service.reads.replay.ReplayClient",
+    "stock_service.reads.warm.Warmer",
     "stock_service.upstream.call.Upstream",
     "stock_service.upstream.client.VendorClient",
     "stock_service.upstream.recorder.RecordingClient",

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -18,38 +12,10 @@ import pytest
 
 from tests.support.client_calls import NOW
 from tests.support.running import VENDOR_KEY
+from tests.support.serve_process import environment, serving
 from tests.support.simulated import simulated_beside
 
-PATIENCE = 1_000
 BARS = "/v2/aggs/ticker/AAPL/range/1/day/2024-01-02/2024-03-28"
-
-
-def environment(**settings: str) -> dict[str, str]:
-    """The machine's own environment without any setting of ours, and these."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STOCKS_", "POLYGON", "MASSIVE"))}
-    return {**kept, "PYTHONPATH": "src", "STOCKS_SERVER__PORT": "0", "STOCKS_SERVER__DRAIN_WAIT": "0", **settings}
-
-
-@contextmanager
-def serving(log: Path, *flags: str, **settings: str) -> Iterator[str]:
-    """Run `stock-service serve` with `flags` and give its address; it must leave cleanly."""
-    command = [sys.executable, "-m", "stock_service", "serve", *flags]
-    with log.open("w") as out:
-        ran = subprocess.Popen(command, env=environment(**settings), stdout=out, stderr=subprocess.STDOUT)
-    try:
-        for _ in range(PATIENCE):
-            if found := re.search(r'"address":"(http://127\.0\.0\.1:\d+)"', log.read_text()):
-                break
-            assert ran.poll() is None, log.read_text()
-            threading.Event().wait(0.02)
-        else:
-            raise AssertionError(log.read_text())
-        yield found[1]
-        ran.send_signal(signal.SIGTERM)
-        assert ran.wait(20) == 0
-    finally:
-        ran.kill()
-        ran.wait()
 
 
 def bars(address: str) -> list[object]:
@@ -80,6 +46,7 @@ def test_a_recorded_session_is_replayed_without_key_and_vendor(tmp_path: Path) -
         (["--record", "a", "--replay", "a"], {}, "contradict each other"),
         (["--replay", "a"], {"STOCKS_SHARED__URL": "redis://127.0.0.1:1"}, "shared.url contradict each other"),
         (["--record", "a"], {"STOCKS_SHARED__URL": "redis://127.0.0.1:1"}, "shared.url contradict each other"),
+        (["--replay", "a"], {"STOCKS_CACHE__DIR": "/tmp"}, "cache.dir contradict each other"),
         (["--replay", "no-such-directory"], {}, "record one first with --record"),
     ],
 )

@@ -31,6 +31,11 @@ class ManualClock:
         """How many sleepers wait."""
         return sum(not future.done() for _, _, future in self._sleepers)
 
+    @property
+    def next_due(self) -> float | None:
+        """When the first sleeper wakes (monotonic), None when nobody sleeps."""
+        return min((due for due, _, future in self._sleepers if not future.done()), default=None)
+
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)

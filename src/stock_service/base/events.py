@@ -132,6 +132,16 @@ class Purged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Warmed(Event):
+    """A round of warming is over: `targets` were to be ready, `unfilled` of them could not be had."""
+
+    targets: int
+    calls: int
+    unfilled: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshFailed(Event):
     """A background refresh failed; the kept answer stays. `error` is the error's class name."""
 

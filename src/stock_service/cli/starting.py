@@ -10,12 +10,13 @@ import click
 import uvloop
 
 from stock_service.access.keys import KeysFaulty
+from stock_service.cache.wishes import TickersFaulty
 from stock_service.cli.exit_codes import ExitCode
 from stock_service.upstream.recorded import RecordingFaulty
 
 
 def run_or_exit(running: Coroutine[Any, Any, None], place: str) -> None:
-    """Run to the end; exit with `FAULTY` when `place` (host and port), the keys file or a recording cannot be used."""
+    """Run to the end; exit with `FAULTY` when `place` (host and port) or a file it needs cannot be used."""
     try:
         uvloop.run(running)
     except OSError as error:
@@ -24,6 +25,6 @@ def run_or_exit(running: Coroutine[Any, Any, None], place: str) -> None:
     except KeysFaulty as error:
         click.echo(f"keys file: {error}", err=True)
         sys.exit(ExitCode.FAULTY)
-    except RecordingFaulty as error:
-        click.echo(f"recording: {error.problem}", err=True)
+    except (RecordingFaulty, TickersFaulty) as error:
+        click.echo(f"{'recording' if isinstance(error, RecordingFaulty) else 'tickers'}: {error.problem}", err=True)
         sys.exit(ExitCode.FAULTY)

@@ -26,6 +26,7 @@ def find_faults(settings: Settings) -> Iterator[str]:
     """Yield the contradictions the service must not start with."""
     yield from _access_faults(settings)
     yield from _recording_faults(settings)
+    yield from _warm_faults(settings)
     yield from _order_faults(settings)
     if settings.cache.dir and settings.shared.url:
         yield "cache.dir is for one machine without a shared store: unset it, or unset shared.url"
@@ -85,12 +86,22 @@ def _recording_faults(settings: Settings) -> Iterator[str]:
             f"upstream.record_dir {record} and upstream.replay_dir {replay} contradict each other: a replay asks no "
             "vendor, so there is nothing to record; leave one out"
         )
-    if settings.shared.url and (record or replay):
-        name = "upstream.record_dir" if record else "upstream.replay_dir"
-        yield (
-            f"{name} and shared.url contradict each other: recorded answers must neither come from other instances nor "
-            "go to them; leave one out"
-        )
+    name = "upstream.record_dir" if record else "upstream.replay_dir"
+    for other, given in (("shared.url", settings.shared.url), ("cache.dir", settings.cache.dir)):
+        if given and (record or replay):
+            yield (
+                f"{name} and {other} contradict each other: answers kept elsewhere would be missing in a recording, "
+                "and recorded ones must not get there; leave one out"
+            )
+
+
+def _warm_faults(settings: Settings) -> Iterator[str]:
+    warm = settings.warm
+    wanted = "warm.tickers" if warm.tickers else "warm.tickers_file" if warm.tickers_file else ""
+    if wanted and not warm.bars:
+        yield f"{wanted} is given and warm.bars is empty: nothing would be kept ready; say which bars"
+    if wanted and settings.upstream.replay_dir:
+        yield f"{wanted} and upstream.replay_dir contradict each other: a replay has all it has from the start"
 
 
 def _order_faults(settings: Settings) -> Iterator[str]:

@@ -141,6 +141,15 @@ def networks() -> Kind:
     return Kind("list of networks", read, ", ".join)
 
 
+def listed(label: str, parse: Callable[[str], Any], write: Callable[[Any], str] = str) -> Kind:
+    """Several values, each read by `parse`: an array in TOML, separated by commas elsewhere. Twice counts once."""
+
+    def read(raw: object) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(parse(str(part)) for part in _parts(raw) if part != ""))
+
+    return Kind(f"list of {label}", read, lambda values: ", ".join(map(write, values)))
+
+
 def origin(*schemes: str) -> Kind:
     """Scheme, host and perhaps a port, of one of `schemes`; a trailing slash is dropped."""
     shape = " or ".join(f"{scheme}://host" for scheme in schemes)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stock_service.cache.shared_address import parse_address
+from stock_service.cache.wishes import Wish, parse_ticker, parse_wish
 from stock_service.config import kinds
 from stock_service.config.kinds import Kind
 from stock_service.config.secret import Secret
@@ -144,6 +145,22 @@ class CacheOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WarmOptions:
+    """What is kept ready before anybody asks, out of spare vendor calls."""
+
+    tickers: tuple[str, ...] = option((), kinds.listed("tickers", parse_ticker), "Tickers to keep ready. Empty: none.")
+    tickers_file: str = option("", _path, "File of more tickers, one a line; a comma or # ends one. Read at start.")
+    bars: tuple[Wish, ...] = option(
+        (parse_wish("1/day:2y"), parse_wish("1/minute:30d")),
+        kinds.listed("sizes and lengths", parse_wish, lambda wish: wish.text),
+        "Which bars of each, and how far back: `1/day:2y`, `5/minute:6mo`.",
+    )
+    leave_free: int = option(
+        80, kinds.whole(0, 99), "Percent of the vendor's budget that must be free for warming to make a call."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedOptions:
     """What several instances share."""
 
@@ -201,6 +218,7 @@ class Settings:
     quota: QuotaOptions = QuotaOptions()
     breaker: BreakerOptions = BreakerOptions()
     cache: CacheOptions = CacheOptions()
+    warm: WarmOptions = WarmOptions()
     shared: SharedOptions = SharedOptions()
     access: AccessOptions = AccessOptions()
     log: LogOptions = LogOptions()

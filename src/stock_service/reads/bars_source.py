@@ -31,6 +31,7 @@ from stock_service.market.calendar import Calendar
 from stock_service.reads.decide import may_fall_back, stale_reason
 from stock_service.reads.fleet import Fleet
 from stock_service.reads.sources import Brought, Errand, Source, Upstream
+from stock_service.upstream.call import Priority
 
 PAGE_BARS = 50_000  # base bars: the vendor's largest page
 _HOLES_MAX = 2
@@ -135,6 +136,26 @@ class BarsSource:
                 )
         raise VendorFailed("endless-pages")
 
+    async def cover(self, question: BarsQuestion, read: set[Mark], errand: Errand) -> Filled | None:
+        """Get the first part of `question` that is missing or no longer fresh; None: there is none.
+
+        Args:
+            read: what the fleet has and was taken over already; grows.
+
+        Raises:
+            ServiceError: the vendor cannot be asked now.
+        """
+        wanted = self.missing(question)
+        if not wanted:
+            return None
+        known = await self._recall(errand, question, wanted, read)
+        return known[-1] if known else await self._fill(question, next_span(question, wanted), errand)
+
+    def missing(self, question: BarsQuestion) -> tuple[Span, ...]:
+        """Return what of `question` is not kept, or kept and no longer fresh."""
+        planned = self._store.plan(question, self._clock.monotonic())
+        return planned.spans if isinstance(planned, Gaps) else planned.refresh
+
     def _renewals(self, ready: Ready, errand: Errand, *, asked: bool) -> tuple[Span, ...]:
         """Return what to renew first: only the errand of a renewal waits for it."""
         return ready.refresh if errand.background and not asked else ()
@@ -181,7 +202,9 @@ class BarsSource:
                 seat.publish(reply, filled.lifetime, mark)
                 return filled
 
-        return (await self._gaps.join(request.key, ask, errand.deadline)).value
+        # A backfill is refused long before others are: nobody else's question may share its fate.
+        flight = f"{request.key} {errand.priority.value}" if errand.priority is Priority.BACKFILL else request.key
+        return (await self._gaps.join(flight, ask, errand.deadline)).value
 
     async def _merge(self, key: SeriesKey, span: Span, reply: Reply, kept_at: float, *, descending: bool) -> Filled:
         """Take a page of bars into the store; its promises count from `kept_at` (monotonic)."""

@@ -79,6 +79,7 @@ class LogObserver:
             events.RefreshFailed: self._refresh_failed,
             events.Rescaled: self._rescaled,
             events.Purged: self._purged,
+            events.Warmed: self._warmed,
             events.VendorCalled: self._vendor_called,
             events.VendorLimited: self._vendor_limited,
             events.SlotRefused: self._slot_refused,
@@ -136,6 +137,10 @@ class LogObserver:
     def _purged(self, event: events.Purged) -> None:
         message = f"purged: {event.entries} answers and {event.series} series of bars"
         self._tell(Level.WARNING, event, message, _fields_of(event))
+
+    def _warmed(self, event: events.Warmed) -> None:
+        text = f"warm: {event.targets - event.unfilled} of {event.targets} ready, {event.calls} vendor calls"
+        self._tell(Level.WARNING if event.unfilled else Level.INFO, event, text, _fields_of(event))
 
     def _vendor_called(self, event: events.VendorCalled) -> None:
         if event.outcome in _NORMAL_OUTCOMES:

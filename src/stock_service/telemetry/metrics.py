@@ -70,6 +70,14 @@ class SharedLevel(NamedTuple):
     budget_local: int = 0
 
 
+class WarmLevel(NamedTuple):
+    """What warming says of itself."""
+
+    targets: int = 0
+    left: int = 0
+    calls: int = 0
+
+
 class ClientCounts(NamedTuple):
     """The meters of one client; `access.usage.ClientUsage` has the same order."""
 
@@ -90,6 +98,7 @@ class Sources:
     breaker: Callable[[], Mapping[str, int]] = dict
     quota: Callable[[], QuotaLevel] = QuotaLevel
     shared: Callable[[], SharedLevel] = SharedLevel
+    warm: Callable[[], WarmLevel] = WarmLevel
     clients: Callable[[], Iterable[tuple[str, int, int, int]]] = tuple
     in_progress: Callable[[], int] = int
     log_dropped: Callable[[], int] = int
@@ -151,7 +160,7 @@ class Exporter:
 
     def _add_levels(self, values: dict[Metric, dict[Labels, float]]) -> None:
         sources = self._sources
-        cache, quota, shared = sources.cache(), sources.quota(), sources.shared()
+        cache, quota, shared, warm = sources.cache(), sources.quota(), sources.shared(), sources.warm()
         alone: dict[Metric, float] = {
             table.ENTRIES: cache.entries,
             table.BYTES: cache.bytes,
@@ -160,6 +169,9 @@ class Exporter:
             table.QUOTA_WAITING: quota.waiting,
             table.SHARED_STATE: shared.state,
             table.SHARED_BUDGET: shared.budget_local,
+            table.WARM_TARGETS: warm.targets,
+            table.WARM_LEFT: warm.left,
+            table.WARM_CALLS: warm.calls,
             table.BREAKER_STATE: sources.breaker_state(),
             table.IN_PROGRESS: sources.in_progress(),
             table.LOG_DROPPED: sources.log_dropped(),

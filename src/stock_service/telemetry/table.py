@@ -101,6 +101,13 @@ HIT_PATH = Metric("stock_service_hit_path_served_total", Kind.COUNTER, (), "answ
 FALLTHROUGHS = Metric("stock_service_hit_path_fallthrough_total", Kind.COUNTER, ("why",), "requests",
                       "Why were requests handed on to the slow path?", Use.DIAGNOSIS)
 
+WARM_TARGETS = Metric("stock_service_warm_targets", Kind.GAUGE, (), "series",
+                      "How many series of bars are to be kept ready?", Use.DASHBOARD)
+WARM_LEFT = Metric("stock_service_warm_left", Kind.GAUGE, (), "series",
+                   "How many of them are not ready yet?", Use.DASHBOARD)
+WARM_CALLS = Metric("stock_service_warm_vendor_calls_total", Kind.COUNTER, (), "calls",
+                    "How much of the vendor's budget does warming use?", Use.DASHBOARD)
+
 VENDOR_SECONDS = Metric("stock_service_stock_api_duration_seconds", Kind.HISTOGRAM, ("endpoint", "outcome"), "seconds",
                         "How fast and how well does the vendor answer?", Use.ALERT, VENDOR_EDGES)
 RETRIES = Metric("stock_service_stock_api_retries_total", Kind.COUNTER, ("result",), "failed attempts",

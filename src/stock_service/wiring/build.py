@@ -60,6 +60,7 @@ from stock_service.wiring.translate import (
     upstream_settings,
 )
 from stock_service.wiring.views import Views
+from stock_service.wiring.warm import make_warmer
 
 if TYPE_CHECKING:
     from stock_service.wiring.disk import Disk
@@ -71,6 +72,8 @@ def build_service(settings: Settings, log: Observer, log_dropped: Callable[[], i
 
     Raises:
         KeysFaulty: the keys file cannot be used.
+        RecordingFaulty: the folder of recorded answers cannot be used.
+        TickersFaulty: the file of tickers to keep ready cannot be used.
     """
     return _Builder(settings, log, log_dropped, clock).build()
 
@@ -118,6 +121,20 @@ class _Builder:
         self._market_clock = self._answering.market_clock
         self._purge = Purge(self._memory, self._series, self._outdated, self._market_clock)
         self._upstream = self._make_upstream()
+        self._policy = Policy(self._calendar, policy_settings(settings))
+        self._fleet = Alone() if self._shared is None else self._shared.fleet
+        self._vendor = VendorSource(self._upstream, self._policy, self._market_clock, self._fleet, self._outdated)
+        self._source = self._make_source()
+        self._warmer = make_warmer(
+            settings,
+            bars=self._source,
+            whole=self._vendor,
+            store=self._series,
+            policy=self._policy,
+            calendar=self._calendar,
+            clock=clock,
+            observer=self._observer,
+        )
         self._reads = self._make_reads()
         self._news = self._make_news()
         self._gate = self._make_gate()
@@ -153,6 +170,7 @@ class _Builder:
             _upstream=self._upstream,
             _news=self._news,
             _shared=self._shared,
+            _warmer=self._warmer,
         )
         self._service = service
         self._drain.on_start(service.quiet)
@@ -180,7 +198,7 @@ class _Builder:
         return ReadPath(
             memory=self._memory,
             flights=self._flights,
-            source=self._make_source(),
+            source=self._source,
             clock=self._market_clock,
             observer=self._observer,
             settings=ReadSettings(self._settings.server.request_timeout, self._origins),
@@ -189,19 +207,16 @@ class _Builder:
         )
 
     def _make_source(self) -> BarsSource:
-        policy = Policy(self._calendar, policy_settings(self._settings))
-        fleet = Alone() if self._shared is None else self._shared.fleet
-        self._vendor = VendorSource(self._upstream, policy, self._market_clock, fleet, self._outdated)
         return BarsSource(
             store=self._series,
             beyond=self._vendor,
             upstream=self._upstream,
             gaps=Flights(self._clock),
-            policy=policy,
+            policy=self._policy,
             calendar=self._calendar,
             clock=self._market_clock,
             link_origin=self._settings.upstream.url,
-            fleet=fleet,
+            fleet=self._fleet,
             outdated=self._outdated,
         )
 
@@ -260,6 +275,7 @@ class _Builder:
             gate=self._gate,
             shared=self._shared,
             news=self._news,
+            warmer=self._warmer,
             clock=self._clock,
             readiness=self._readiness,
             running=lambda: self._app.running,

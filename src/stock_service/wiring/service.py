@@ -12,6 +12,7 @@ from stock_service.base.events import Faulted, Observer
 from stock_service.cache.flight import Flights
 from stock_service.reads.market_news import MarketNews
 from stock_service.reads.read_path import Landed, ReadPath
+from stock_service.reads.warm import Warmer
 from stock_service.upstream.call import Upstream
 from stock_service.web.app import App
 from stock_service.web.drain import Drain
@@ -44,12 +45,14 @@ class Service:
     _upstream: Upstream
     _news: MarketNews
     _shared: Shared | Disk | None = None
+    _warmer: Warmer | None = None
     ready: bool = False
 
     async def do_chores(self) -> None:
-        """Look after the keys once a second, after the news of the market and after the shared store, for ever."""
+        """Look after keys, news of the market, the shared store and what is to be kept ready, for ever."""
         shared = () if self._shared is None else (self._shared.keep(),)
-        await asyncio.gather(self._watch_keys(), self._watch_market(), *shared)
+        warm = () if self._warmer is None else (self._warmer.run(),)
+        await asyncio.gather(self._watch_keys(), self._watch_market(), *shared, *warm)
 
     async def _watch_market(self) -> None:
         while True:
@@ -77,6 +80,8 @@ class Service:
     def quiet(self) -> None:
         """Start no more background work; what was asked is still answered."""
         self._reads.quiet()
+        if self._warmer is not None:
+            self._warmer.quiet()
 
     async def aclose(self, within: float = 1.0) -> None:
         """Let running fetches finish within so many seconds, then close the connections to the vendor."""

@@ -55,6 +55,7 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         pacer=pacer_settings(settings),
         breaker=_breaker_settings(settings),
         max_wait=settings.quota.max_wait,
+        backfill_keeps=settings.warm.leave_free / 100,
     )
 
 
@@ -109,7 +110,7 @@ def closed_sets() -> ClosedSets:
         routes=(*groups, *API_ROUTES, *OPS_ROUTES.values(), "admin", "unmatched"),
         endpoints=groups,
         refusals=(*(fault.kind for fault in Fault), "unread"),
-        faults=("request", "hit", "chores", "shared", "record"),
+        faults=("request", "hit", "chores", "shared", "record", "warm"),
         shared_results=SHARED_WORDS,
         damages=DAMAGE_WORDS,
     )

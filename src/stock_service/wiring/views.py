@@ -14,7 +14,8 @@ from stock_service.cache.series_store import SeriesStore
 from stock_service.config.sections import Settings
 from stock_service.reads.market_news import MarketNews
 from stock_service.reads.read_path import Landed
-from stock_service.telemetry.metrics import CacheSize, QuotaLevel, SeriesCounts, SharedLevel, Sources
+from stock_service.reads.warm import Warmer
+from stock_service.telemetry.metrics import CacheSize, QuotaLevel, SeriesCounts, SharedLevel, Sources, WarmLevel
 from stock_service.upstream.breaker import State
 from stock_service.upstream.call import Upstream
 from stock_service.wiring.translate import vendor_name
@@ -38,6 +39,7 @@ class Views:
         gate: Gate,
         shared: Shared | Disk | None,
         news: MarketNews,
+        warmer: Warmer | None,
         clock: Clock,
         readiness: Callable[[], str],
         running: Callable[[], int],
@@ -50,6 +52,7 @@ class Views:
         self._gate = gate
         self._shared = shared
         self._news = news
+        self._warmer = warmer
         self._clock = clock
         self._readiness = readiness
         self._running = running
@@ -64,6 +67,7 @@ class Views:
             breaker=self._breaker_gauges,
             quota=self._quota_level,
             shared=SharedLevel if self._shared is None else self._shared.level,
+            warm=self._warm_level,
             clients=self._gate.usage,
             in_progress=self._running,
             log_dropped=log_dropped,
@@ -91,6 +95,7 @@ class Views:
             },
             "market_news": self._news.snapshot(),
             "shared": None if self._shared is None else self._shared.snapshot(),
+            "warm": None if self._warmer is None else self._warmer.snapshot(),
             "requests": {"running": self._running(), "fetches": len(self._flights)},
             "clients": [
                 {
@@ -108,6 +113,10 @@ class Views:
         return CacheSize(
             memory.entries + len(series), memory.bytes + series.weight_bytes, memory.evictions + series.evictions
         )
+
+    def _warm_level(self) -> WarmLevel:
+        warmer = self._warmer
+        return WarmLevel() if warmer is None else WarmLevel(warmer.targets, warmer.left, warmer.calls)
 
     def _breaker_gauges(self) -> Mapping[str, int]:
         classes = self._upstream.breaker_snapshot()["classes"]
