@@ -78,16 +78,28 @@ def deploy_and_test(cluster: Cluster, helm: str) -> None:
     assert "Renew Before:" in cluster.run(typed("kubectl describe certificate -n stock-service"))
 
 
-def test_an_upgrade_that_drops_the_ingress_says_so(cluster: Cluster) -> None:
-    """`--set` forgets the values of earlier upgrades."""
-    cluster.run(
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+def test_the_literal_line_keeps_the_service_on_the_net_and_says_what_it_forgets(helm: str, tmp_path: Path) -> None:
+    """`--set` forgets the values of earlier upgrades. The complete line takes the kept objects up again."""
+    literal = typed(
+        "helm upgrade stock-service ./charts/stock-service --namespace stock-service --set image.tag=new-version",
+    )
+    complete = (
         "helm upgrade stock-service ./charts/stock-service -n stock-service "
-        "-f charts/stock-service/values-production.yaml"
+        "-f charts/stock-service/values-production.yaml --set config.quota.calls=100"
     )
-    notes = cluster.run(
-        "helm upgrade stock-service ./charts/stock-service --namespace stock-service --set image.tag=new-version"
-    )
-    assert "WARNING: this upgrade removes the Ingress" in notes
+    promised("deployment", "3 pods and an autoscaler")
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run(INSTALL, helm=helm)
+        assert "WARNING" not in cluster.run(complete, helm=helm)
+        notes = cluster.run(literal, helm=helm)
+        assert "forgotten: the Ingress (kept as it is), " in notes
+        assert "STOCKS_QUOTA__CALLS=100" in notes
+        assert "DRAIN" not in notes.partition("forgotten")[2]
+        for kind in ("ingress", "certificate"):
+            assert "your-domain" in cluster.run(f"kubectl get {kind} -n stock-service -o yaml")
+        assert "WARNING" not in cluster.run(complete, helm=helm)
+        assert replicas(cluster) == 3
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])
