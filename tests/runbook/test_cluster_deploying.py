@@ -94,7 +94,7 @@ def test_the_literal_line_keeps_the_service_on_the_net_and_says_what_it_forgets(
         assert "WARNING" not in cluster.run(complete, helm=helm)
         notes = cluster.run(literal, helm=helm)
         assert "forgotten: the Ingress (kept as it is), " in notes
-        assert "STOCKS_QUOTA__CALLS=100" in notes
+        assert "STOCKS_QUOTA__CALLS, STOCKS_SERVER__PUBLIC_URL." in notes
         assert "DRAIN" not in notes.partition("forgotten")[2]
         for kind in ("ingress", "certificate"):
             assert "your-domain" in cluster.run(f"kubectl get {kind} -n stock-service -o yaml")

@@ -102,6 +102,40 @@ count fall to 1 for a moment, and rendering the floor would undo the autoscaler,
 {{- end }}
 {{- end -}}
 
+{{/* What the service is told: references to Secrets, what the chart knows, and the settings. */}}
+{{- define "stock-service.environment" -}}
+- name: STOCKS_SERVER__HOST
+  value: 0.0.0.0
+- name: STOCKS_SERVER__PORT
+  value: "8080"
+- name: STOCKS_UPSTREAM__API_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.vendorKey.existingSecret }}
+      key: {{ .Values.vendorKey.key }}
+{{- if .Values.clientKeys.existingSecret }}
+- name: STOCKS_ACCESS__KEYS_FILE
+  value: /etc/stock-service/clients/{{ .Values.clientKeys.key }}
+{{- end }}
+{{- if .Values.sharedCache.existingSecret }}
+- name: STOCKS_SHARED__URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.sharedCache.existingSecret }}
+      key: {{ .Values.sharedCache.key }}
+{{- else if .Values.sharedCache.url }}
+- name: STOCKS_SHARED__URL
+  value: {{ .Values.sharedCache.url | quote }}
+{{- end }}
+{{- if .Values.sharedCache.tls.existingSecret }}
+- name: STOCKS_SHARED__CA_FILE
+  value: /etc/stock-service/shared-cache/{{ .Values.sharedCache.tls.key }}
+{{- end }}
+- name: STOCKS_SHARED__MAX_PODS
+  value: {{ include "stock-service.maxPods" . | quote }}
+{{- include "stock-service.settings" . }}
+{{- end -}}
+
 {{/* Whether to render kinds of an operator: `auto` asks the cluster. Arguments: root, enabled, api. */}}
 {{- define "stock-service.wanted" -}}
 {{- if eq (toString .enabled) "auto" -}}
