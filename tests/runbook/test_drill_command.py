@@ -51,3 +51,5 @@ def test_the_drills_are_listed() -> None:
     """Without a name."""
     listed = subprocess.run([COMMAND, "drill"], capture_output=True, text=True, check=True).stdout
     assert all(name in listed for name in DRILLS)
+    listed = subprocess.run([COMMAND, "drill", "--json"], capture_output=True, text=True, check=True).stdout
+    assert set(json.loads(listed)) == set(DRILLS)

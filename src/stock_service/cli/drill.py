@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,14 @@ from stock_service.operate.drill import DRILLS, Rehearsal, settings_of
 from stock_service.operate.stage import Stage, StageFailed, stage
 
 
+def _list(*, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({name: {"trouble": one.about, "runbook": one.anchor} for name, one in DRILLS.items()}))
+        return
+    rows = [(name, one.about, f"#{one.anchor}") for name, one in DRILLS.items()]
+    write_table(("NAME", "TROUBLE", "RUNBOOK"), rows)
+
+
 @click.command("drill")
 @click.argument("name", type=click.Choice(list(DRILLS)), required=False)
 @click.option("--hold", is_flag=True, help="Keep the trouble until you press Enter, to practise in another terminal.")
@@ -30,9 +39,7 @@ def drill(name: str | None, *, hold: bool, as_json: bool) -> None:
     Exit codes: 0 all of it happened, 1 something did not, 2 wrong call.
     """
     if name is None:
-        write_table(
-            ("NAME", "TROUBLE", "RUNBOOK"), [(name, one.about, f"#{one.anchor}") for name, one in DRILLS.items()]
-        )
+        _list(as_json=as_json)
         return
     clock = SystemClock()
     begun_at = clock.monotonic()
