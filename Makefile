@@ -1,7 +1,7 @@
 # One word per chore, the same for people and for continuous integration (.ci/run).
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix docs lock bench storm fuzz drill clean system-tools
+.PHONY: help run test check fix docs lock bench storm fleet fuzz drill clean system-tools
 
 PY := .venv/bin/python
 WORKERS ?= logical
@@ -36,6 +36,9 @@ bench: $(STAMPS)/dev ## measure hits, misses, memory and start, against nginx an
 
 storm: $(STAMPS)/dev ## faults under load, with a timeline
 	$(PY) -m bench.storm
+
+fleet: $(STAMPS)/dev system-tools ## three gateways on one store that dies, hangs, fills up and lies: longer than in make test
+	FLEET_SECONDS=15 $(PY) -m pytest tests/faults/test_fleet.py tests/faults/test_fleet_faults.py -v
 
 fuzz: $(STAMPS)/dev ## fuzz the parsers of foreign bytes
 	$(PY) -m tests.fuzz

@@ -60,7 +60,7 @@ class Member:
 @asynccontextmanager
 async def member(url: str, plan: PacerSettings, pods: int = 4, *, joined: bool = True) -> AsyncIterator[Member]:
     events = Recorder()
-    store = SharedStore(open_wire(parse_address(url), 0.05, 0.1, 20), StoreSettings("test"), CLOCK, events)
+    store = SharedStore(open_wire(parse_address(url), 0.5, 20), StoreSettings("test"), CLOCK, events)
     slots = SharedSlots(SharedSlotsSettings(plan, pods), store, CLOCK, events)
     tasks = [asyncio.create_task(store.keep()), asyncio.create_task(slots.keep())]
     try:
@@ -233,8 +233,9 @@ async def test_without_the_store_pods_share_by_turns_and_come_back(tmp_path_fact
         assert each.slots.mode is Mode.SHARED
     first = [at for each in members for at in each.calls if lost_at + 0.5 < at < lost_at + 5.0]
     later = [at for each in members for at in each.calls if lost_at + 6.5 < at < back_at]
-    assert len(first) / 4.5 == pytest.approx(6, rel=0.4)
-    assert len(later) / (back_at - lost_at - 6.5) == pytest.approx(54, rel=0.3)
+    # Never more than their part; less only as far as a busy machine makes pods miss their turns.
+    assert 2 <= len(first) / 4.5 <= 7
+    assert 20 <= len(later) / (back_at - lost_at - 6.5) <= 58
 
 
 async def test_a_pod_cut_off_takes_its_share_out_of_the_others(server: RedisServer) -> None:

@@ -24,7 +24,7 @@ from tests.support.tcp_proxy import TcpProxy, flip_bits
 pytestmark = pytest.mark.system_tool("redis-server")
 
 SLOW = 0.03  # a read that took longer paid for the fault
-MOST = 0.05 + 0.035  # what it may pay: the deadline, and the turns of a loop that shares two cores with others
+MOST = 0.05 + 0.2  # what it may pay: the deadline in running time, and what a machine that others use adds to that
 FEW = 5
 
 

@@ -56,7 +56,7 @@ class Borrower:
 @asynccontextmanager
 async def borrower(url: str, limit: Limit, pods: int = 3, *, up: bool = True) -> AsyncIterator[Borrower]:
     """A running instance; with `up`, one that has found its store."""
-    store = SharedStore(open_wire(parse_address(url), 0.05, 0.1, 20), StoreSettings("test"), CLOCK, Silent())
+    store = SharedStore(open_wire(parse_address(url), 0.5, 20), StoreSettings("test"), CLOCK, Silent())
     keeper = asyncio.create_task(store.keep())
     lender = Lender(store, "test:access", pods, CLOCK, Silent())
     try:

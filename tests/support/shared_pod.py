@@ -111,7 +111,7 @@ class ServerPod(Pod):
         self, url: str, clock: Clock | None = None, settings: SharedSettings | None = None, answer_for: float = 0.05
     ) -> None:
         super().__init__(clock, settings)
-        wire = open_wire(parse_address(url), answer_for, max(0.1, answer_for), 20)
+        wire = open_wire(parse_address(url), 10 * answer_for, 20)
         self.store = SharedStore(wire, StoreSettings("test", answer_for=answer_for), self.clock, self.events)
         self._server = ServerShelf(self.store)
         self.shelf, self.cache = self._server, self._cache_on(self._server)

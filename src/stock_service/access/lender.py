@@ -95,13 +95,22 @@ class Lender:
             return
         said = await self._store.run(LEND, [f"{self._prefix}:limit:{{{account.client_id}}}"], _args(lease.limit, ask))
         now = self._clock.monotonic()
-        if said is None:
+        lent = _read_lent(said)
+        if lent is None:
             lease.miss(now, ask)
             return
-        served = lease.hear(ask, Lent(int(said[0]), int(said[1]) / _MICRO), asked_at, now)
+        served = lease.hear(ask, lent, asked_at, now)
         for each in waiting[:served]:
             if not _end(each, got=True):
                 lease.give_back()
+
+
+def _read_lent(said: Any) -> Lent | None:
+    """Return what the store lent; None for a fault, and for bytes that say nothing of the kind."""
+    try:
+        return Lent(int(said[0]), int(said[1]) / _MICRO)
+    except (ValueError, TypeError, IndexError):
+        return None
 
 
 class _Account:

@@ -47,7 +47,7 @@ class ServerShelf:
     async def lead(self, name: str, token: str, lease_ms: int, seen_ms: int) -> Turn | None:
         """Say whose turn it is."""
         said = await self._store.run(LEAD, [self.key_of(name), self._lease(name)], [token, lease_ms, seen_ms])
-        return None if said is None else Turn(said.decode())
+        return next((turn for turn in Turn if turn.value.encode() == said), None)
 
     async def renew(self, name: str, token: str, lease_ms: int) -> None:
         """Prolong the lease."""
@@ -61,7 +61,7 @@ class ServerShelf:
         """Keep `value` unless a newer one is there."""
         names = [self.key_of(name), self._lease(name)]
         said = await self._store.run(PUT, names, [token, fetched_ms, keep_ms, value])
-        return None if said is None else said == b"kept"
+        return said == b"kept" if said in (b"kept", b"older") else None
 
     async def discard(self, name: str) -> None:
         """Give up the value."""
@@ -74,7 +74,9 @@ class ServerShelf:
     async def marks(self, series: str) -> list[str]:
         """Return what is noted about a series."""
         found = await self._store.run(MARKS, [self._store.key("marks", series)], [])
-        return [] if found is None else [each.decode("utf-8", "replace") for each in found]
+        # Bytes that came over a wire: anything may be among them.
+        listed = found if isinstance(found, list) else []
+        return [each.decode("utf-8", "replace") for each in listed if isinstance(each, bytes)]
 
     def key_of(self, name: str) -> str:
         """Return the server's key of a value."""

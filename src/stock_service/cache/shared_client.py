@@ -40,20 +40,20 @@ class Wire(Protocol):
         ...
 
 
-def open_wire(address: Address, answer_for: float, connect_for: float, connections: int, ca_file: str = "") -> Wire:
+def open_wire(address: Address, let_go_after: float, connections: int, ca_file: str = "") -> Wire:
     """Return connections to `address`; opens none yet.
 
     Args:
-        answer_for: seconds for each read and write.
-        connect_for: seconds to connect, TLS included.
+        let_go_after: seconds until a connection that does not answer, or is not made, is closed. Whoever waits has
+            long been told: this only decides how long a hanging server keeps its connections.
         connections: open at once, to each server of a Cluster.
         ca_file: certificates to trust, where the address says TLS; empty: those of the system.
     """
     options: dict[str, Any] = {
         "username": address.user,
         "password": address.password,
-        "socket_timeout": answer_for,
-        "socket_connect_timeout": connect_for,
+        "socket_timeout": let_go_after,
+        "socket_connect_timeout": let_go_after,
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,

@@ -1,9 +1,9 @@
 """The shared store as everybody in this process uses it: asks in batches, waits briefly, never raises.
 
 What is asked within one turn of the event loop goes out in one piece, equal reads once (6.7 µs a read instead of 62,
-docs/scale.md). A fault is an answer like any other: `None`. Always holds: nobody waits longer than `answer_for`; no
-asker who leaves disturbs a command under way, so no connection is left in the middle of an answer; while the store
-rests nothing but the beat reaches it.
+docs/scale.md). A fault is an answer like any other: `None`. Always holds: nobody waits longer than `answer_for` of
+the loop's own running time; no asker who leaves disturbs a command under way, so no connection is left in the middle
+of an answer; while the store rests nothing but the beat reaches it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import InvalidResponse, NoScriptError
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import Observer, SharedAnswered, SharedAsked, SharedMoved
+from stock_service.cache.running_time import TICK_FOR, RunningTime
 from stock_service.cache.shared_client import Wire
 from stock_service.cache.shared_errors import classify_fault
 from stock_service.cache.shared_faults import TIMEOUT, Fault
 from stock_service.cache.shared_rest import Rest, RestSettings
 
 _TIME = "#!lua flags=no-writes\nreturn redis.call('TIME')"
+_CONNECTS_FOR = 3  # times an answer's own time
 _UNDER_WAY_MAX = 4  # batches; more is gained by larger ones
 _CLOCK_TRUSTED_FOR = 0.01  # seconds a round trip may take to teach us the store's clock once we know it
 
@@ -35,7 +37,6 @@ class StoreSettings:
 
     scope: str = "stocks"
     answer_for: float = 0.05
-    connect_for: float = 0.1
     beat_every: float = 2.0
     rest: RestSettings = field(default_factory=RestSettings)
 
@@ -43,12 +44,12 @@ class StoreSettings:
 class _Batch:
     """What goes out together; every future ends with a value or None, never with an exception."""
 
-    __slots__ = ("gets", "runs", "sent_at", "settled", "timer")
+    __slots__ = ("due", "gets", "runs", "sent_at", "settled")
 
-    def __init__(self) -> None:
+    def __init__(self, due: float) -> None:
+        self.due = due
         self.gets: dict[str, asyncio.Future[Any]] = {}
         self.runs: list[tuple[str, tuple[Any, ...], asyncio.Future[Any]]] = []
-        self.timer: asyncio.TimerHandle | None = None
         self.sent_at: float | None = None
         self.settled = False
 
@@ -66,7 +67,9 @@ class SharedStore:
         self._observer = observer
         self._rest = Rest(settings.rest)
         self._next: _Batch | None = None
-        self._under_way = 0
+        self._under_way: set[_Batch] = set()
+        self._beating = False
+        self._running = RunningTime(clock, self._look_at_time)
         self._tasks: set[asyncio.Task[None]] = set()
         self._hashes: dict[str, str] = {}
         self._muted_until = 0.0
@@ -86,7 +89,7 @@ class SharedStore:
     @property
     def ready(self) -> bool:
         """Whether a script would be sent now: not while a failure is being looked into."""
-        return self.writable and self._rest.admits(self._clock.monotonic())
+        return self.writable and self._rest.admits(self._running.now)
 
     def key(self, *parts: str) -> str:
         """Return the name of something in the store."""
@@ -105,7 +108,7 @@ class SharedStore:
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`; None when there is none or none can be had."""
-        if not self._rest.admits(self._clock.monotonic()):
+        if not self._rest.admits(self._running.now):
             self._observer.notify(SharedAsked("get", "skipped"))
             return None
         batch = self._batch()
@@ -148,21 +151,27 @@ class SharedStore:
     def _batch(self) -> _Batch:
         batch = self._next
         if batch is None:
-            loop = asyncio.get_running_loop()
-            batch = self._next = _Batch()
-            batch.timer = loop.call_later(self._settings.answer_for, self._give_up, batch)
-            loop.call_soon(self._flush)
+            batch = self._next = _Batch(self._running.now + self._settings.answer_for)
+            self._running.run()
+            asyncio.get_running_loop().call_soon(self._flush)
         return batch
 
     def _flush(self) -> None:
         batch = self._next
-        if batch is None or self._under_way >= _UNDER_WAY_MAX:
+        if batch is None or len(self._under_way) >= _UNDER_WAY_MAX:
             return  # the end of one under way flushes
         self._next = None
-        self._under_way += 1
+        self._under_way.add(batch)
         batch.sent_at = self._clock.monotonic()
-        self._rest.begin(batch.sent_at)
+        self._rest.begin(self._running.now)
         self._start(self._send(batch))
+
+    def _look_at_time(self) -> bool:
+        """Give up what has taken too long; return whether anything is left to wait for."""
+        waiting = self._under_way if self._next is None else {*self._under_way, self._next}
+        for batch in [each for each in waiting if each.due <= self._running.now]:
+            self._give_up(batch)
+        return self._beating or self._next is not None or any(not batch.settled for batch in self._under_way)
 
     def _give_up(self, batch: _Batch) -> None:
         """The time is over: answer everybody."""
@@ -175,14 +184,11 @@ class SharedStore:
 
     async def _send(self, batch: _Batch) -> None:
         try:
-            async with asyncio.timeout(self._settings.answer_for + self._settings.connect_for):
-                await self._exchange(batch)
+            await self._exchange(batch)
         except Exception as error:  # noqa: BLE001 - a garbled reply may surface as any exception of the parser
             self._settle(batch, classify_fault(error))
         finally:
-            self._under_way -= 1
-            if batch.timer is not None:
-                batch.timer.cancel()
+            self._under_way.discard(batch)
             for future in batch.futures():
                 _end(future, None)
             self._flush()
@@ -201,7 +207,8 @@ class SharedStore:
         failed = len(faults) == len(values) + len(answers) and all(fault.fails for fault in faults)
         self._settle(batch, faults[0] if failed else None)
         for future, value in zip(batch.gets.values(), values, strict=True):
-            self._answer("get", future, value)
+            is_value = value is None or isinstance(value, bytes | Exception)
+            self._answer("get", future, value if is_value else InvalidResponse(type(value).__name__))
         for (_, _, future), answer in zip(batch.runs, answers, strict=True):
             self._answer("script", future, answer)
 
@@ -247,13 +254,8 @@ class SharedStore:
     async def _beat(self) -> None:
         begun_at = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._settings.answer_for + self._settings.connect_for):
-                _, (told,) = await self._wire.send((), [("EVAL", _TIME, 1, self.key("beat"))])
-                if isinstance(told, Exception):
-                    raise told
-                if self._clock.monotonic() - begun_at > self._settings.answer_for:
-                    raise TimeoutError
-                self._learn(int(told[0]) + int(told[1]) / 1e6, begun_at)
+            told = await self._ask_time()
+            self._learn(int(told[0]) + int(told[1]) / 1e6, begun_at)
         except Exception as error:  # noqa: BLE001 - as in _send
             fault = classify_fault(error)
             was_up = self.up
@@ -266,6 +268,29 @@ class SharedStore:
         self._observer.notify(SharedAsked("beat", "ok"))
         if self._rest.beat(self._clock.monotonic(), ok=True):
             self._observer.notify(SharedMoved("up", "beat"))
+
+    async def _ask_time(self) -> Any:
+        """Return what the store's clock says; raises whatever went wrong, TimeoutError after `answer_for`.
+
+        A connection that is being made gets more time: the next beat finds it ready.
+        """
+        begun, self._beating = self._running.now, True
+        self._running.run()
+        asked = asyncio.ensure_future(self._wire.send((), [("EVAL", _TIME, 1, self.key("beat"))]))
+        try:
+            while not asked.done():
+                await asyncio.wait((asked,), timeout=TICK_FOR)
+                if not asked.done() and self._running.now - begun > _CONNECTS_FOR * self._settings.answer_for:
+                    raise TimeoutError
+            _, (told,) = asked.result()
+            if self._running.now - begun > self._settings.answer_for:
+                raise TimeoutError
+        finally:
+            self._beating = False
+            asked.cancel()
+        if isinstance(told, Exception):
+            raise told
+        return told
 
     def _learn(self, store_time: float, begun_at: float) -> None:
         """Take over the store's clock: from a quick answer always, from a slow one only for want of better."""

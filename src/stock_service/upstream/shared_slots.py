@@ -21,13 +21,18 @@ from stock_service.base.clock import Clock
 from stock_service.base.events import BudgetMoved, Observer
 from stock_service.upstream.learning import Level
 from stock_service.upstream.pacer import NoRoom, PacerView, Spent
+from stock_service.upstream.shared_book import News, Said, Told, read_news, read_said
 from stock_service.upstream.shared_settings import SharedSlotsSettings
 from stock_service.upstream.shared_slots_scripts import JOIN, LEAVE, PAUSE, REFUND, TAKE
 from stock_service.upstream.shared_turns import OwnTurns
 
 _MICRO = 1_000_000
 _LOOK_EVERY = 0.25  # seconds between looks whether the store is back, for those who wait for a turn
+_LOOK_SOON = 0.05
 _SLOW_MAX = 3  # answers too slow to be of use; then the store cannot keep our book
+# Seconds a call may leave after its instant, beyond the plan's own guard: a busy pod books each call for so much
+# later, which costs it some of the plan and never the vendor's limit.
+_MARGIN_MAX, _MARGIN_GROWS, _MARGIN_SHRINKS = 0.5, 1.5, 0.9
 _VAIN_MAX = 5  # questions of one caller to a book that is there and does not answer; two may be honest
 _BACKGROUND_WAITS_FOR = 1.0  # by turns there is hardly ever a free slot this very moment
 _PARTS = ("log", "state", "seen", "joined", "seats")
@@ -62,17 +67,6 @@ class SharedSpent(Spent):
     token: str = ""
 
 
-@dataclass(slots=True)
-class _Told:
-    """What the book last said of itself, as monotonic instants."""
-
-    created: str = "0"
-    refusals: str = "0"
-    remaining: int = 0
-    next_at: float = 0.0
-    warm_until: float = 0.0
-
-
 class SharedSlots:
     """The budget of a fleet, as one pod sees it. `keep` must run beside it."""
 
@@ -94,12 +88,13 @@ class SharedSlots:
         self._turns.seat = hash(self._pod) % settings.pods
         self._most = max(window.calls for window in plan.windows)
         self._sent: deque[tuple[str, float]] = deque(maxlen=self._most)
-        self._told = _Told()
+        self._told = Told()
         self._mode = Mode.LOCAL
         self._apart_until = -math.inf
         self._lost_at = math.inf
         self._held_until = -math.inf
         self._waiting = 0
+        self._margin = 0.0
         self._reporting = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -180,6 +175,7 @@ class SharedSlots:
         """Ask the book for a slot and wait for it; None when it must be asked anew, or cannot be."""
         token = ""  # of a slot in the book that is not used yet
         slow = 0
+        margin = self._margin
         try:
             while slow < _SLOW_MAX:
                 asked_at = self._clock.monotonic()
@@ -190,35 +186,39 @@ class SharedSlots:
                     asked_at = self._clock.monotonic()
                 given_up, token = token, secrets.token_hex(6)
                 patience = 0.0 if keep > 0 else max(0.0, latest - asked_at)
-                said = await self._store.run(TAKE, self._keys, [*self._common(keep), token, given_up, _us(patience)])
+                args = [*self._common(keep), token, given_up, _us(patience), _us(margin)]
+                said = read_said(await self._store.run(TAKE, self._keys, args))
                 now = self._clock.monotonic()
-                if said is None:
+                if said is None or (said.word == "go" and said.after > patience + 1.0):
                     return None  # while that is looked into there are turns, of the part the book never gives out
-                if said[0] != b"go":
-                    token = "" if said[0] == b"wait" else given_up
+                if said.word != "go":
+                    token = "" if said.word == "wait" else given_up
                     return await self._turned_away(said, now)
                 self._hear(said, now)
-                wait_for = int(said[1]) / _MICRO
-                await self._clock.sleep(wait_for)
+                await self._clock.sleep(said.after)
                 woke_at = self._clock.monotonic()
                 # The book has the call where the store's clock was when it answered: between asking and hearing.
-                if woke_at - (asked_at + wait_for) <= self._guard_for and woke_at >= self._held_until:
-                    self._sent.append((token, now + wait_for))
+                late = woke_at - (asked_at + said.after) - self._guard_for
+                if late <= margin and woke_at >= self._held_until:
+                    self._margin = margin * _MARGIN_SHRINKS
+                    self._sent.append((token, woke_at))
                     spent, token = SharedSpent(woke_at, token), ""
                     return spent
-                slow += now - asked_at > self._guard_for
+                # We are too busy, or the store is: book the next one for as long as this took, and then some.
+                self._margin = margin = min(_MARGIN_MAX, max(margin, _MARGIN_GROWS * late))
+                slow += late > _MARGIN_MAX
         finally:
             if token:
                 self._leave(self._store.run(REFUND, self._keys, [*self._common(0.0), token]))
         self._lose()
         return None
 
-    async def _turned_away(self, said: Sequence[Any], now: float) -> NoRoom | None:
-        if said[0] == b"join":
+    async def _turned_away(self, said: Said, now: float) -> NoRoom | None:
+        if said.word == "join":
             await self._join()
             return None
-        if said[0] == b"learn":
-            self._hear_news(said[3:6], now)
+        if said.word == "learn":
+            self._hear_news(said.news, now)
             return None
         self._hear(said, now)
         return NoRoom(max(now, self._told.next_at))
@@ -228,7 +228,7 @@ class SharedSlots:
         now = self._clock.monotonic()
         turn_at = self._next_turn(now)
         if turn_at > (latest if keep <= 0 else min(latest, now + _BACKGROUND_WAITS_FOR)):
-            back_at = max(self._apart_until, self._told.warm_until) + self._settings.beat_every
+            back_at = self._back_at(now)
             if keep <= 0 and now < back_at <= latest:
                 await self._clock.sleep(min(_LOOK_EVERY, back_at - now))
                 return None
@@ -252,6 +252,12 @@ class SharedSlots:
             self._sent.append((secrets.token_hex(6), now))
             return SharedSpent(now)
 
+    def _back_at(self, now: float) -> float:
+        """Return when the book may be in use again: soon after a failure that is still being looked into."""
+        if self._mode is Mode.SHARED:
+            return now + _LOOK_SOON
+        return max(self._apart_until, self._told.warm_until) + self._settings.beat_every
+
     def _uses_book(self) -> bool:
         return self._mode is Mode.SHARED and self._store.ready
 
@@ -272,41 +278,40 @@ class SharedSlots:
         reports = [each for token, at in self._sent if local and at > since for each in (token, _us(now - at))]
         warm_for = max(longest, self._settings.local_for)
         args = [*self._common(0.0), self._told.created, _us(warm_for), self._settings.pods, *reports]
-        said = await self._store.run(JOIN, self._keys, args)
+        said = read_said(await self._store.run(JOIN, self._keys, args))
         if said is None:
             return
         now = self._clock.monotonic()
-        self._turns.seat = int(said[7])
+        self._turns.seat = said.seat
         self._hear(said, now)
-        if said[0] == b"joined":
-            self._told.created = said[6].decode()
+        if said.word == "joined":
+            self._told.created = said.created
             self._move(Mode.SHARED)
             return
         # The book we remember is gone; until the new one is ready we are on our own.
-        self._told.warm_until = now + int(said[1]) / _MICRO
+        self._told.warm_until = now + said.after
         self._move(Mode.LOCAL)
 
-    def _hear(self, said: Sequence[Any], now: float) -> None:
+    def _hear(self, said: Said, now: float) -> None:
         """Take over what the book says: the next call, what is left, pauses and refusals others met."""
-        self._told.next_at, self._told.remaining = now + int(said[1]) / _MICRO, int(said[2])
-        self._hear_news(said[3:6], now)
+        self._told.next_at, self._told.remaining = now + said.after, said.left
+        self._hear_news(said.news, now)
 
-    def _hear_news(self, news: Sequence[Any], now: float) -> None:
-        refusals, lowered_ago, pause = news[0].decode(), int(news[1]) / _MICRO, int(news[2]) / _MICRO
-        self._held_until = max(self._held_until, now + min(pause, _PAUSE_MAX))
-        if refusals != self._told.refusals:
-            self._told.refusals = refusals
-            if lowered_ago < self._settings.plan.learning.probe_every:
-                self._level.lower(now - lowered_ago, now - lowered_ago)
+    def _hear_news(self, news: News, now: float) -> None:
+        self._held_until = max(self._held_until, now + min(news.pause, _PAUSE_MAX))
+        if news.refusals != self._told.refusals:
+            self._told.refusals = news.refusals
+            if news.lowered_ago < self._settings.plan.learning.probe_every:
+                self._level.lower(now - news.lowered_ago, now - news.lowered_ago)
 
     def _pause(self, seconds: float, sent_ago_us: int) -> None:
         self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
         self._leave(self._tell_pause(seconds, sent_ago_us))
 
     async def _tell_pause(self, seconds: float, sent_ago_us: int) -> None:
-        news = await self._store.run(PAUSE, self._keys, [*self._common(0.0), _us(seconds), sent_ago_us])
+        news = read_news(await self._store.run(PAUSE, self._keys, [*self._common(0.0), _us(seconds), sent_ago_us]))
         if news is not None:
-            self._told.refusals = news[0].decode()  # our own level has been lowered already
+            self._told.refusals = news.refusals  # our own level has been lowered already
 
     def _lose(self) -> None:
         self._apart_until = self._clock.monotonic() + self._settings.local_for

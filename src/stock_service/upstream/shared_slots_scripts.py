@@ -76,20 +76,22 @@ end
 local function news(kept) return {whole(kept.refusals), whole(now - kept.lowered_at), whole(kept.not_before - now)} end
 """
 
-# then: token, token given up, patience. Returns go|wait, microseconds from now, calls left, news; or why not.
+# then: token, token given up, patience, margin (how late the call may leave). Returns go|wait, microseconds from now,
+# calls left, news; or why not.
 TAKE = (
     _COMMON
     + """
 local token, instead, patience = ARGV[after], ARGV[after + 1], tonumber(ARGV[after + 2])
+local margin = tonumber(ARGV[after + 3])
 local kept = read()
 if not sound(kept) or kept.warm_until > now or not redis.call('ZSCORE', joined, pod) then return {'join'} end
 if whole(kept.refusals) ~= known then return {'learn', 0, 0, unpack(news(kept))} end
 if instead ~= '' then give_up(instead) end
 local at, left = plan(kept)
 if at - now > patience then return {'wait', whole(at - now), left, unpack(news(kept))} end
-redis.call('ZADD', log, whole(at), token)
-redis.call('HSET', state, 'last', whole(at))
-keep(at, kept)
+redis.call('ZADD', log, whole(at + margin), token)
+redis.call('HSET', state, 'last', whole(at + margin))
+keep(at + margin, kept)
 return {'go', whole(at - now), math.max(0, left - 1), unpack(news(kept))}
 """
 )

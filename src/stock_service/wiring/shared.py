@@ -13,6 +13,7 @@ from stock_service.cache.server_shelf import ServerShelf
 from stock_service.cache.shared import SharedCache, SharedSettings
 from stock_service.cache.shared_address import parse_address
 from stock_service.cache.shared_client import open_wire
+from stock_service.cache.shared_rest import RestSettings
 from stock_service.cache.shared_store import SharedStore, StoreSettings
 from stock_service.config.sections import Settings
 from stock_service.reads.fleet import Together
@@ -22,7 +23,8 @@ from stock_service.upstream.shared_slots import Mode, SharedSlots
 from stock_service.wiring.keeping import keep_up
 from stock_service.wiring.translate import account_digest, pacer_settings
 
-_CONNECT_FOR = 0.1
+_SUSPECT_SHARE = 0.4  # of the answer's own time, after which more questions would only wait as well
+_LET_GO_AFTER = 10  # times the answer's own time
 _CONNECTIONS = 20
 _WRITES_END_WITHIN = 0.5
 
@@ -69,11 +71,10 @@ def make_shared(settings: Settings, origins: frozenset[bytes], clock: Clock, obs
     """Return the shared parts; opens no connection yet."""
     section = settings.shared
     address = parse_address(section.url.reveal())
-    wire = open_wire(address, section.timeout, _CONNECT_FOR, _CONNECTIONS, section.ca_file)
+    wire = open_wire(address, _LET_GO_AFTER * section.timeout, _CONNECTIONS, section.ca_file)
     scope = f"{section.scope}:{account_digest(settings)}"
-    store = SharedStore(
-        wire, StoreSettings(scope, answer_for=section.timeout, connect_for=_CONNECT_FOR), clock, observer
-    )
+    rest = RestSettings(suspect_for=_SUSPECT_SHARE * section.timeout)
+    store = SharedStore(wire, StoreSettings(scope, answer_for=section.timeout, rest=rest), clock, observer)
     cache = SharedCache(ServerShelf(store), SharedSettings(), clock, observer, random.random)
     budget = SharedSlotsSettings(pacer_settings(settings), pods=section.max_pods)
     slots = SharedSlots(budget, store, clock, observer)
