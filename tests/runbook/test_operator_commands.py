@@ -18,6 +18,7 @@ from stock_service.simulator.server import SimulatorSettings
 from stock_service.simulator.world import Plan
 from tests.support.kube_chart import CHART, render
 from tests.support.kube_cluster import Cluster, small_cluster
+from tests.support.kube_store import PODS, Key
 from tests.support.nginx_front import nginx_front
 from tests.support.runbook import promised, typed
 from tests.support.running import VENDOR_KEY, Pair, running_pair
@@ -176,13 +177,15 @@ def test_doctor_says_with_its_exit_code_what_it_found(pair: Pair) -> None:
 
 
 def test_doctor_sees_what_runs_the_pods(pair: Pair, tmp_path: Path) -> None:
-    """The autoscaler at its ceiling and a certificate that ends soon, each with its section."""
+    """The autoscaler at its ceiling and a certificate that ends soon, each with its section; no evicted pod."""
     with small_cluster(tmp_path, "stock-service") as cluster:
         cluster.run(
             "helm install stock-service ./charts/stock-service -n stock-service "
             "-f charts/stock-service/values-production.yaml --set config.quota.calls=100"
         )
         cluster.store.pod_url = pair.gateway.url
+        evicted = {"metadata": {"labels": {"app.kubernetes.io/name": "stock-service"}}, "spec": {"containers": []}}
+        cluster.store.put(Key(PODS, "stock-service", "evicted"), evicted | {"status": {"phase": "Failed"}})
         change(cluster, "HorizontalPodAutoscaler", {"currentReplicas": 20})
         change(cluster, "Certificate", {"notAfter": f"{datetime.now(UTC) + timedelta(days=10):%Y-%m-%dT%H:%M:%SZ}"})
         told = json.loads(cluster.run("stock-service doctor --namespace stock-service --over 0 --json", check=False))

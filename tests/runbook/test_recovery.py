@@ -75,6 +75,16 @@ def test_restore_names_missing_secrets_and_changes_nothing(clusters: tuple[Clust
     assert {request.split()[0] for request in other.server.seen} == {"GET"}
 
 
+def test_a_directory_without_a_whole_backup_is_said_to_be_none(clusters: tuple[Cluster, Cluster]) -> None:
+    """A wrong path at night, or a backup that was cut short."""
+    ours, _ = clusters
+    (ours.place / "stock-service-backup").mkdir()
+    said = ours.run(in_place(ours, RESTORE_HERE), check=False)
+    assert "holds no whole backup" in said
+    assert "Traceback" not in said
+    assert "cannot use /proc/none" in ours.run("stock-service backup --dir /proc/none", check=False)
+
+
 def test_restore_over_a_release_that_exists(clusters: tuple[Cluster, Cluster]) -> None:
     """The values return to those of the backup."""
     ours, _ = clusters

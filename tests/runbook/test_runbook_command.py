@@ -49,6 +49,7 @@ def test_a_line_that_would_fail_tonight_is_named_with_the_reason(cluster: Cluste
         ("kubectl get hpa -n a -w", Run(("kubectl", "--context", "dr", "get", "hpa", "-n", "a"))),
         ("helm get values s -n a > file", Run(("helm", "--kube-context", "dr", "get", "values", "s", "-n", "a"))),
         ("kubectl logs -n a | grep ERROR", Run(("kubectl", "--context", "dr", "logs", "-n", "a"))),
+        ("kubectl get x -o 'a|b'", Left("kubectl", "not run: more than a machine should read into it")),
         ("kubectl delete pod x", Left("kubectl", "not run: it changes something, or needs a place of yours")),
     ],
 )

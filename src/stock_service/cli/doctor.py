@@ -20,13 +20,9 @@ from stock_service.operate.checks import Check, all_good
 from stock_service.operate.checks import as_json as checks_as_json
 from stock_service.operate.cluster import Cluster, ClusterRefused
 from stock_service.operate.diagnosis import likely_cause
-from stock_service.operate.doctor import (
-    look_at_cluster,
-    look_at_rights,
-    look_at_service,
-    look_at_vendor,
-)
+from stock_service.operate.doctor import look_at_cluster, look_at_service
 from stock_service.operate.signals import NoMetrics
+from stock_service.operate.vendor_questions import look_at_rights, look_at_vendor
 
 
 @click.command("doctor")

@@ -17,7 +17,7 @@ from stock_service.base.clock import SystemClock
 from stock_service.cli.ask import json_option
 from stock_service.cli.exit_codes import ExitCode
 from stock_service.cli.tables import write_table
-from stock_service.operate.backup import Release, SecretsMissing, live_objects, restore_backup, write_backup
+from stock_service.operate.backup import NoBackup, Release, SecretsMissing, live_objects, restore_backup, write_backup
 from stock_service.operate.cluster import Cluster, ClusterRefused
 from stock_service.operate.objects import differences
 
@@ -96,6 +96,12 @@ def _refusals() -> Iterator[None]:
         yield
     except ClusterRefused as error:
         click.echo(f"{error.program}: {error.told}", err=True)
+        sys.exit(ExitCode.FAILED)
+    except NoBackup as error:
+        click.echo(f"{error.place} holds no whole backup; stock-service backup writes one", err=True)
+        sys.exit(ExitCode.FAILED)
+    except OSError as error:
+        click.echo(f"cannot use {error.filename}: {error.strerror}", err=True)
         sys.exit(ExitCode.FAILED)
     except SecretsMissing as error:
         click.echo(f"create these Secrets first: {', '.join(error.names)}", err=True)

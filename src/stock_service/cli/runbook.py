@@ -15,7 +15,7 @@ from stock_service.operate.checks import all_good
 from stock_service.operate.checks import as_json as checks_as_json
 from stock_service.operate.cluster import run_program
 from stock_service.operate.runbook_lines import check_lines
-from stock_service.operate.runbook_page import sections_of
+from stock_service.operate.runbook_page import TwoSections, sections_of
 
 _PATIENCE = 30.0  # seconds a line
 
@@ -41,7 +41,11 @@ def check(page: Path, context: str, *, as_json: bool) -> None:
 
     Exit codes: 0 all lines that were run worked, 1 one did not, 2 wrong call.
     """
-    found = check_lines(sections_of(page.read_text()), context, partial(run_program, patience=_PATIENCE))
+    try:
+        sections = sections_of(page.read_text())
+    except TwoSections as error:
+        raise click.UsageError(f"{page} has two sections called #{error.anchor}") from error
+    found = check_lines(sections, context, partial(run_program, patience=_PATIENCE))
     if as_json:
         click.echo(json.dumps({"good": all_good(found), "checks": checks_as_json(found)}, indent=2))
     else:

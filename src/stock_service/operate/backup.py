@@ -24,6 +24,14 @@ _KINDS = (
 )
 
 
+class NoBackup(Exception):
+    """The directory holds none, or only part of one."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self.place = place
+
+
 class SecretsMissing(Exception):
     """The cluster lacks Secrets that the pods refer to."""
 
@@ -62,7 +70,7 @@ def write_backup(cluster: Cluster, release: Release, place: Path, clock: Clock) 
         "taken_at": datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds"),
         "secrets_needed": secrets_needed(objects),
     }
-    (place / "about.json").write_text(json.dumps(about, indent=2))
+    (place / "about.json").write_text(json.dumps(about, indent=2))  # last: a backup that has it is whole
     return objects
 
 
@@ -70,10 +78,14 @@ def restore_backup(cluster: Cluster, release: Release, place: Path) -> str:
     """Install or upgrade the release with the values of a backup; returns what helm said.
 
     Raises:
+        NoBackup: there is none in `place`.
         SecretsMissing: the pods would not start; nothing was changed.
         ClusterRefused: kubectl or helm failed.
     """
-    needed = json.loads((place / "about.json").read_text())["secrets_needed"]
+    try:
+        needed = json.loads((place / "about.json").read_text())["secrets_needed"]
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        raise NoBackup(place) from error
     cluster.kubectl("get", "namespace", cluster.namespace)
     present = {
         item["metadata"]["name"] for item in json.loads(cluster.kubectl("get", "secrets", "-o", "json"))["items"]

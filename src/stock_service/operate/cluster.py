@@ -57,8 +57,8 @@ class Cluster:
         return list(json.loads(self.kubectl("get", kind, "-l", SELECTOR, "-o", "json"))["items"])
 
     def pods(self) -> list[Pod]:
-        """Return our pods; raises ClusterRefused."""
-        return [_pod(item) for item in self.listed("pods")]
+        """Return our pods but for those that have ended or are leaving; raises ClusterRefused."""
+        return [_pod(item) for item in self.listed("pods") if _stays(item)]
 
     def ask_pod(self, pod: str, path: str) -> str:
         """Return a pod's answer to a GET: of any pod, not of the one a Service picks; raises ClusterRefused.
@@ -88,6 +88,11 @@ def run_program(command: Sequence[str], patience: float, stdin: str | None = Non
     if done.returncode:
         raise ClusterRefused(command[0], done.stderr.strip())
     return done.stdout
+
+
+def _stays(item: dict[str, Any]) -> bool:
+    phase = item.get("status", {}).get("phase")
+    return phase not in ("Succeeded", "Failed") and "deletionTimestamp" not in item["metadata"]
 
 
 def _pod(item: dict[str, Any]) -> Pod:

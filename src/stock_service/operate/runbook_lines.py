@@ -41,7 +41,10 @@ class Left:
 
 def judge_line(line: str, context: str) -> Run | Left:
     """Return what to do with a line; `context` is kubectl's, empty for the current one."""
-    words = shlex.split(line.partition("|")[0].partition(">")[0])
+    try:
+        words = shlex.split(line.partition("|")[0].partition(">")[0])
+    except ValueError:  # a quote that a pipe stands in
+        return Left(line.split(maxsplit=1)[0], "not run: more than a machine should read into it")
     program, arguments = words[0], words[1:]
     if not any(tuple(arguments[: len(verb)]) == verb for verb in _LOOKS.get(program, ())):
         return Left(program, "not run: it changes something, or needs a place of yours")
