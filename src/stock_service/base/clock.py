@@ -63,5 +63,5 @@ class StoppedWall:
 
 
 def pause_thread(seconds: float) -> None:
-    """Block the calling thread; for the watchdog thread and command-line loops, never on the event loop."""
+    """Block the calling thread; for threads of our own and command-line loops, never on the event loop."""
     time.sleep(seconds)

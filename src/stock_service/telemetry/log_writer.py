@@ -11,8 +11,11 @@ import select
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from stock_service.base.clock import pause_thread
+
 LINES_MAX = 10_000
-_BATCH_MAX = 200
+_BATCH_MAX = 2_000
+_GATHER_FOR = 0.02  # seconds; a thread woken for every line takes the interpreter from the event loop every time
 
 
 class LineWriter:
@@ -61,6 +64,8 @@ class LineWriter:
 
     def _next_batch(self) -> list[bytes | None]:
         batch = [self._queue.get()]
+        if batch[0] is not None:
+            pause_thread(_GATHER_FOR)
         while batch[-1] is not None and len(batch) < _BATCH_MAX:
             try:
                 batch.append(self._queue.get_nowait())
