@@ -64,6 +64,7 @@ def test_the_example_of_a_route_is_answered_as_described(
         ("/api/stocks/{symbol}", "/api/stocks/ZZZQ", "404"),
         ("/api/stocks/{symbol}/bars", "/api/stocks/AAPL/bars?from=2024-01-02&to=2024-01-01", "400"),
         ("/api/stocks/{symbol}/average", "/api/stocks/AAPL/average?days=0", "400"),
+        ("/api/stocks/{symbol}/quality", "/api/stocks/AAPL/quality?from=2024-01-02&to=2024-01-05&every=1w", "400"),
         ("/api/market", "/api/market?x=1", "400"),
     ],
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from stock_service.access.gate import Gate
 from stock_service.access.key_file import KeyFile
 from stock_service.cache.series_store import SeriesStore
 from stock_service.market.calendar import Calendar
 from stock_service.reads.purge import Purge
+from stock_service.reads.quality_desk import QualityDesk
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.web.admin import Admin
@@ -67,7 +69,14 @@ def make_front(keys_file: Path | None = None, requests_max: int = 100) -> Front:
         reads=desk.reads, doorkeeper=doorkeeper, hits=lookup, clock=clock, date=date, public_url="", trusted=()
     )
     quote_desk = QuoteDesk(questions, calendar, clock)
-    api = Api(desk=quote_desk, questions=questions, calendar=calendar, doorkeeper=doorkeeper, clock=clock)
+    api = Api(
+        desk=quote_desk,
+        quality=mock.Mock(spec=QualityDesk),
+        questions=questions,
+        calendar=calendar,
+        doorkeeper=doorkeeper,
+        clock=clock,
+    )
     purge = Purge(desk.memory, SeriesStore(1 << 20), desk.outdated, clock)
     admin = Admin(
         doorkeeper=doorkeeper, breaker=lever, snapshot=lambda: {"state": "closed"}, purge=purge, observer=desk.events

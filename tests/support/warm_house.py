@@ -126,6 +126,10 @@ class House:
             assert self.clock.monotonic() < until, self.warmer.snapshot()
             await self.pass_time(5.0)
 
+    async def forget(self, ticker: str) -> None:
+        """Have what is kept of a ticker forgotten, as an operator does."""
+        await self.service._news._purge.forget(ticker)
+
     async def read(self, request: VendorRequest) -> Answer:
         """Ask as a client does. Time stands still meanwhile: whoever had to wait would fail."""
         deadline = self.clock.monotonic() + 9.0

@@ -31,6 +31,9 @@ COMMANDS: Final = {
     "status": Target("stock_service.cli.status", "status", "Show the state of a running service."),
     "quote": Target("stock_service.cli.quote", "quote", "Ask a running service for latest prices."),
     "bars": Target("stock_service.cli.bars", "bars", "Ask a running service for bars."),
+    "quality": Target(
+        "stock_service.cli.quality", "quality", "Say what is wrong with a ticker's bars, and whose fault it is."
+    ),
     "keys": Target("stock_service.cli.keys", "keys", "Make, list and revoke client keys."),
     "doctor": Target("stock_service.cli.doctor", "doctor", "Look at a service or a namespace; name the likely cause."),
     "smoke": Target("stock_service.cli.smoke", "smoke", "The strict gate after a deployment."),

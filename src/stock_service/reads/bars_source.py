@@ -32,6 +32,8 @@ from stock_service.reads.decide import may_fall_back, stale_reason
 from stock_service.reads.fleet import Fleet
 from stock_service.reads.sources import Brought, Errand, Source, Upstream
 from stock_service.upstream.call import Priority
+from stock_service.vendor.payloads import Bar, decode_bars
+from stock_service.vendor.request import VendorRequest
 
 PAGE_BARS = 50_000  # base bars: the vendor's largest page
 _HOLES_MAX = 2
@@ -39,6 +41,7 @@ _PACKED_AT_ONCE = 6  # chunks, half a millisecond each
 _ROUNDS_MAX = 64  # fetches for one answer; a page of bars needs one, a range full of holes a few
 _SAME_MAX = 2  # a page whose fetch began before the ticker was given up is not taken: ask once more
 _JSON = "application/json"
+_ALL = 10**12  # bars: a span, not a page
 _NOTHING, _AT_ONCE = Span(0, 0), Lifetime(0.0)
 
 
@@ -150,6 +153,16 @@ class BarsSource:
             return None
         known = await self._recall(errand, question, wanted, read)
         return known[-1] if known else await self._fill(question, next_span(question, wanted), errand)
+
+    async def held(self, request: VendorRequest) -> tuple[list[Bar], tuple[Span, ...]]:
+        """Return the bars kept of a question for bars, and the spans that would be asked for before it is answered."""
+        question = question_of(request)
+        if question is None:
+            return [], ()
+        every = replace(question, limit=_ALL)
+        unheld, text = self.missing(every), b",".join(self._store.slice(every).pieces)
+        page = await asyncio.to_thread(decode_bars, b'{"results":[' + text + b"]}")
+        return page.results, unheld
 
     def missing(self, question: BarsQuestion) -> tuple[Span, ...]:
         """Return what of `question` is not kept, or kept and no longer fresh."""

@@ -16,10 +16,12 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from stock_service.access.gate import ANONYMOUS_ID
 from stock_service.base.clock import Clock
 from stock_service.base.errors import BadRequest, NotFound, Overloaded
 from stock_service.cache.entry import CACHE_NAME
 from stock_service.market.calendar import Calendar
+from stock_service.reads.quality_desk import QualityDesk, Span
 from stock_service.reads.questions import Asking, Questions, Standing
 from stock_service.reads.quote_desk import SESSIONS_MAX, SYMBOLS_MAX, QuoteDesk
 from stock_service.reads.spans import parse_day, parse_every, parse_symbol
@@ -47,9 +49,17 @@ class Api:
     """Answers `/api/…`."""
 
     def __init__(
-        self, *, desk: QuoteDesk, questions: Questions, calendar: Calendar, doorkeeper: Doorkeeper, clock: Clock
+        self,
+        *,
+        desk: QuoteDesk,
+        quality: QualityDesk,
+        questions: Questions,
+        calendar: Calendar,
+        doorkeeper: Doorkeeper,
+        clock: Clock,
     ) -> None:
         self._desk = desk
+        self._quality_desk = quality
         self._questions = questions
         self._calendar = calendar
         self._doorkeeper = doorkeeper
@@ -60,6 +70,7 @@ class Api:
             "api_quotes": self._quotes,
             "api_bars": self._bars,
             "api_average": self._average,
+            "api_quality": self._quality,
             "api_market": self._market,
         }
 
@@ -121,6 +132,21 @@ class Api:
             head = BarsAnswer(ticker, parameters["every"], adjusted, count, standing.age, standing.is_stale, [])
             body = await asyncio.to_thread(writer.finish, head)
         return _answer(exchange, asking, FORMATS[form].encode("ascii"), body)
+
+    async def _quality(self, exchange: Exchange, asking: Asking, symbol: str, parameters: Parameters) -> Response:
+        first, last = _span(parameters)
+        span = Span(
+            parse_symbol(symbol),
+            parse_every(parameters["every"]),
+            first,
+            last,
+            _flag("adjusted", parameters["adjusted"]),
+        )
+        comparing = _flag("compare", parameters["compare"])
+        asking.deadline = exchange.started_at + WHOLE_FOR
+        async with self._turn(asking.deadline):
+            report = await self._quality_desk.report(span, asking, comparing=comparing and _may_compare(exchange))
+        return _json(exchange, asking, report)
 
     async def _write(
         self, writer: BarWriter, request: VendorRequest, asking: Asking, ticker: str, left: asyncio.Event
@@ -188,6 +214,12 @@ def _flag(name: str, text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise BadRequest(name, f"{text[:20]!r} is neither true nor false", "use true or false")
     return text.lower() == "true"
+
+
+def _may_compare(exchange: Exchange) -> bool:
+    """Return whether the asker may have the vendor asked whatever is kept: anybody where nobody has a key."""
+    asker = exchange.asker
+    return asker is not None and (asker.no_cache or asker.id == ANONYMOUS_ID)
 
 
 def _standing(asking: Asking) -> Standing:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from stock_service.reads.quality_desk import Quality
 from stock_service.reads.quote import Average, Quote, Quotes
 from stock_service.reads.quote_desk import SESSIONS_MAX, SYMBOLS_MAX
 from stock_service.web.bar_formats import FORMATS, BarsAnswer
@@ -100,6 +101,30 @@ OPERATIONS = (
                 "how many sessions",
                 {"type": "integer", "minimum": 1, "maximum": SESSIONS_MAX},
                 default="7",
+            ),
+        ),
+    ),
+    Operation(
+        "api_quality",
+        "/api/stocks/{symbol}/quality",
+        "/api/stocks/AAPL/quality?from=2024-01-02&to=2024-01-31&every=1d",
+        "What is missing from or wrong with the bars of one symbol, and whether the cache or the vendor is at fault",
+        Quality,
+        (
+            Parameter("from", "first day", _DAY, required=True),
+            Parameter("to", "last day", _DAY, required=True),
+            Parameter(
+                "every",
+                "size of a bar, a day or shorter: a number and s, m, h or d",
+                {"type": "string", "example": "1m"},
+                default="1d",
+            ),
+            Parameter("adjusted", "adjust for splits", {"type": "boolean"}, default="true"),
+            Parameter(
+                "compare",
+                "ask the vendor now and compare; where keys are needed, one with the right no_cache",
+                {"type": "boolean"},
+                default="true",
             ),
         ),
     ),

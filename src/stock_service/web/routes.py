@@ -29,7 +29,7 @@ OPS_ROUTES = {
     "/docs": "docs",
     "/openapi.json": "openapi",
 }
-API_ROUTES = ("api_quote", "api_quotes", "api_bars", "api_average", "api_market", "api_unknown")
+API_ROUTES = ("api_quote", "api_quotes", "api_bars", "api_average", "api_quality", "api_market", "api_unknown")
 
 
 def part_of(path: str) -> Part:

@@ -26,6 +26,7 @@ from stock_service.reads.bars_source import BarsSource
 from stock_service.reads.fleet import Alone
 from stock_service.reads.market_news import MarketNews, NewsSettings
 from stock_service.reads.purge import Purge
+from stock_service.reads.quality_desk import QualityDesk
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
@@ -256,8 +257,22 @@ class _Builder:
             public_url=server.public_url,
             trusted=self._trusted,
         )
+        quality = QualityDesk(
+            questions=questions,
+            held=self._source,
+            vendor=self._vendor,
+            calendar=self._calendar,
+            entitlement=policy_settings(self._settings).entitlement,
+            clock=self._market_clock,
+            origins=self._origins,
+        )
         api = Api(
-            desk=desk, questions=questions, calendar=self._calendar, doorkeeper=doorkeeper, clock=self._market_clock
+            desk=desk,
+            quality=quality,
+            questions=questions,
+            calendar=self._calendar,
+            doorkeeper=doorkeeper,
+            clock=self._market_clock,
         )
         admin = Admin(
             doorkeeper=doorkeeper,
