@@ -80,3 +80,10 @@ def test_a_faulty_or_unwritable_file_is_told_with_its_faults(tmp_path: Path) -> 
     assert result.exit_code == 2
     assert result.stderr.count("keys file: line") == 2
     assert run(tmp_path / "none" / "keys", "create", "x").exit_code == 2
+
+
+def test_a_file_without_keys_is_told_instead_of_an_empty_table(tmp_path: Path) -> None:
+    """A mistyped name must not look like a file in which all is well."""
+    listed = run(tmp_path / "keys", "list")
+    assert (listed.exit_code, listed.stdout) == (0, "")
+    assert "no such file" in listed.stderr

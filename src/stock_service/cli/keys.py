@@ -23,7 +23,9 @@ from stock_service.access.quota import parse_limit
 from stock_service.base.clock import Clock, SystemClock
 from stock_service.base.errors import NotFound
 from stock_service.cli.exit_codes import ExitCode
+from stock_service.cli.tables import write_table
 
+_HEAD = ("ID", "NAME", "STATE", "LIMIT", "RIGHTS", "EXPIRES")
 _DAYS = {"d": 1, "w": 7, "y": 365}
 _SPAN = re.compile(r"(\d{1,5})([dwy])\Z", re.ASCII)
 
@@ -95,10 +97,10 @@ def list_keys(store: KeyStore, *, as_json: bool) -> None:
             del shown["sha256"]
             click.echo(json.dumps(shown, ensure_ascii=False))
         return
-    rows = [("ID", "NAME", "STATE", "LIMIT", "RIGHTS", "EXPIRES"), *(_row_of(record, now) for record in records)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if records:
+        write_table(_HEAD, [_row_of(record, now) for record in records])
+    else:
+        click.echo("There are no keys in this file, or no such file yet.", err=True)
 
 
 @keys.command()
