@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import uvloop
 
+from bench.storm.ages import run_ages
 from bench.storm.crowds import run_crowds
-from bench.storm.gateway import CALLS_PER_SECOND, VENDOR_KEY, GatewayProcess, pause
+from bench.storm.gateway import CALLS_COUNTED_MAX, CALLS_PER_SECOND, COUNTED_OVER, VENDOR_KEY, GatewayProcess, pause
 from bench.storm.herds import Outcome, run_herds
 from bench.storm.invariants import Tally
 from bench.storm.load import Load, known_paths, make_load
-from bench.storm.schedule import PHASES, Phase
+from bench.storm.rollout import roll_out
+from bench.storm.schedule import PHASES, Gone, Phase
 from stock_service.base.clock import SystemClock
 from stock_service.simulator.server import Simulator, SimulatorSettings, start_simulator
+from stock_service.web.listener import bind, turn_newcomers_away
 
 INSTANT = 1_763_740_800.0  # Friday 2025-11-21, 11:00 in New York: every answer is the same for the whole storm
 RECOVERED_WITHIN = 15.0
@@ -45,16 +50,31 @@ class Row:
 async def run_phase(phase: Phase, simulator: Simulator, load: Load, seconds: float) -> Row:
     """Let one fault happen under load, end it, and wait for everything to be normal."""
     known, new = Tally(), Tally()
-    calls = simulator.calls.total
-    if phase.refuse:
-        await simulator.refuse()
+    simulator.calls.clear()
     simulator.faults.put(list(phase.rules), _clock.monotonic())
-    await load.run(seconds, known, new)
+    async with away(simulator, phase.gone):
+        await load.run(seconds, known, new)
     simulator.faults.clear()
-    if phase.refuse:
-        await simulator.listen()
     recovered = 0.0 if phase.lasting else await wait_until_normal(load)
-    return Row(phase.name, known, new, simulator.calls.total - calls, recovered)
+    if simulator.calls.busiest(COUNTED_OVER) > CALLS_COUNTED_MAX:
+        known.broken["I6 vendor asked too often"] += 1
+    return Row(phase.name, known, new, simulator.calls.total, recovered)
+
+
+@asynccontextmanager
+async def away(simulator: Simulator, gone: Gone | None) -> AsyncIterator[None]:
+    """Let the vendor's socket be gone in that way while the block runs."""
+    if gone is None:
+        yield
+        return
+    await simulator.refuse()
+    with ExitStack() as stack:
+        if gone is Gone.SILENT:
+            silent = stack.enter_context(bind("127.0.0.1", simulator.port))
+            silent.listen()
+            turn_newcomers_away(silent)
+        yield
+    await simulator.listen()
 
 
 async def wait_until_normal(load: Load) -> float | None:
@@ -79,7 +99,9 @@ async def storm(
         while remaining:
             remaining = await _one_gateway(remaining, rows, simulator, seconds, seed, tickers)
         herds = await run_herds(simulator, seed, herd)
+        herds += await run_ages(simulator, seed, INSTANT)
         herds += await run_crowds(simulator, herd, rounds=max(1, herd // 1_000))
+        herds.append(await roll_out(simulator, rounds=max(1, herd // 1_000)))
     finally:
         await simulator.stop()
     return rows, herds
@@ -96,8 +118,8 @@ async def _one_gateway(
             base = gateway.footprint().files
             for number, phase in enumerate(phases):
                 row = await run_phase(phase, simulator, load, seconds)
-                if not await _files_back(gateway, base):
-                    row.known.broken["I7 connections leaked"] += 1
+                if not await _calm(gateway, base):
+                    row.known.broken["I7 something leaked"] += 1
                 rows.append(row)
                 print(_line(row), flush=True)
                 if phase.lasting:
@@ -108,10 +130,10 @@ async def _one_gateway(
         await gateway.stop()
 
 
-async def _files_back(gateway: GatewayProcess, base: int) -> bool:
-    """Return whether the gateway's open files come back to `base`, give or take what clients keep open."""
+async def _calm(gateway: GatewayProcess, base: int) -> bool:
+    """Return whether open files come back to `base`, give or take what clients keep open, and all work to an end."""
     began = _clock.monotonic()
-    while gateway.footprint().files > base + FILES_SLACK:
+    while gateway.footprint().files > base + FILES_SLACK or await gateway.work():
         if _clock.monotonic() - began > RECOVERED_WITHIN:
             return False
         await pause(0.2)

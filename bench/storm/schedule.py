@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from stock_service.simulator.faults import FaultKind, FaultRule
 
 
+class Gone(Enum):
+    """How a vendor is away altogether."""
+
+    REFUSING = "refusing"  # every connection is refused
+    SILENT = "silent"  # every connection attempt is left unanswered, as behind a firewall
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One fault. `rules` are put into the simulator; `refuse` closes its socket instead."""
+    """One fault. `rules` are put into the simulator; `gone` says what becomes of its socket instead."""
 
     name: str
     rules: tuple[FaultRule, ...] = ()
-    refuse: bool = False
+    gone: Gone | None = None
     short: bool = False  # part of the short form
     lasting: bool = False  # the gateway keeps its distance for minutes afterwards, as it was told: start another
 
@@ -26,8 +34,11 @@ def _failing(share: float) -> tuple[FaultRule, ...]:
     return (FaultRule(FaultKind.STATUS, probability=share, seed=7, params={"status": 500}),)
 
 
+_LONG_FROM_NOW = "Wed, 21 Oct 2099 07:28:00 GMT"
+
 PHASES = (
-    Phase("refused", refuse=True, short=True),
+    Phase("refused", gone=Gone.REFUSING, short=True),
+    Phase("blackhole", gone=Gone.SILENT, short=True),
     Phase("hang", _all(FaultKind.HANG), short=True),
     Phase("slow first byte, in time", _all(FaultKind.SLOW_FIRST_BYTE, seconds=0.6)),
     Phase("slow first byte, too late", _all(FaultKind.SLOW_FIRST_BYTE, seconds=1.4)),
@@ -36,6 +47,7 @@ PHASES = (
     Phase("short body", _all(FaultKind.SHORT_BODY)),
     Phase("chunks without an end", _all(FaultKind.UNENDED_CHUNKS)),
     Phase("cut JSON", _all(FaultKind.CUT_JSON), short=True),
+    Phase("idle connections closed", _all(FaultKind.CLOSE_IDLE, seconds=0.02)),
     Phase("HTML", _all(FaultKind.HTML)),
     Phase("error inside a 200", _all(FaultKind.ERROR_IN_OK)),
     Phase("500 at 10 %", _failing(0.1)),
@@ -43,11 +55,17 @@ PHASES = (
     Phase("500 at 60 %", _failing(0.6)),
     Phase("500 at 100 %", _failing(1.0), short=True),
     Phase("503, Retry-After 2", _all(FaultKind.STATUS, status=503, retry_after="2")),
-    Phase("503, a date", _all(FaultKind.STATUS, status=503, retry_after="Wed, 21 Oct 2099 07:28:00 GMT"), lasting=True),
+    Phase("503, Retry-After 120", _all(FaultKind.STATUS, status=503, retry_after="120"), lasting=True),
+    Phase("503, a date", _all(FaultKind.STATUS, status=503, retry_after=_LONG_FROM_NOW), lasting=True),
     Phase("503, garbage", _all(FaultKind.STATUS, status=503, retry_after="soon")),
     Phase("503, -1", _all(FaultKind.STATUS, status=503, retry_after="-1")),
     Phase("503, 10^9", _all(FaultKind.STATUS, status=503, retry_after="1000000000"), lasting=True),
     Phase("429, Retry-After 1", _all(FaultKind.LIMITED, retry_after="1"), short=True),
+    Phase("429, Retry-After 120", _all(FaultKind.LIMITED, retry_after="120"), lasting=True),
+    Phase("429, a date", _all(FaultKind.LIMITED, retry_after=_LONG_FROM_NOW), lasting=True),
+    Phase("429, garbage", _all(FaultKind.LIMITED, retry_after="soon")),
+    Phase("429, -1", _all(FaultKind.LIMITED, retry_after="-1")),
+    Phase("429, 10^9", _all(FaultKind.LIMITED, retry_after="1000000000"), lasting=True),
     Phase("429, silent", _all(FaultKind.LIMITED)),
     Phase("revoked key", _all(FaultKind.REVOKED), lasting=True),
     Phase("huge body", _all(FaultKind.HUGE)),
