@@ -137,6 +137,24 @@ async def test_page_loop_on_a_small_plan_waits_and_succeeds() -> None:
     assert set(statuses) == {200}, "the vendor's limit was never exceeded"
 
 
+async def test_several_page_loops_share_a_small_plan_and_all_succeed() -> None:
+    """Each is told a time of its own and finds a slot then; told all the same time, some would give up."""
+    simulated = SimulatorSettings(port=0, key=VENDOR_KEY, calls=5, per=2.0)
+    flags = {"quota.calls": 5, "quota.per": "2100ms", "quota.max_wait": "200ms"}
+    with running_pair(simulated, flags) as pair:
+
+        def loop(ticker: str) -> int:
+            client = massive.RESTClient(api_key="any", base=pair.gateway.url)
+            trades = client.list_trades(ticker, timestamp="2024-01-02", limit=200)
+            return sum(1 for _ in islice(trades, 600))
+
+        tickers = ("AAPL", "MSFT", "NVDA", "AMZN", "TSLA", "META", "GOOG", "AMD")
+        counts = await asyncio.gather(*(asyncio.to_thread(loop, ticker) for ticker in tickers))
+        statuses = Counter(call.status for call in pair.simulator.calls.calls(""))
+    assert counts == [600] * len(tickers)
+    assert set(statuses) == {200}, "the vendor's limit was never exceeded"
+
+
 class Sink:
     """Keeps what is logged."""
 

@@ -36,7 +36,9 @@ def main() -> int:
             print(report, flush=True)
             if report.finding:
                 print(report.finding, file=sys.stderr, flush=True)
-    print(f"total        seed {options.seed:<3} {sum(each.inputs for each in reports):>11,} inputs")
+    done = sum(each.inputs for each in reports)
+    over = "" if done >= options.runs - len(chosen) else f" of {options.runs:,}: the time was over"
+    print(f"total        seed {options.seed:<3} {done:>11,} inputs{over}")
     return int(any(each.finding for each in reports))
 
 

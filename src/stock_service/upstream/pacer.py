@@ -21,7 +21,7 @@ from stock_service.upstream.learning import LearningSettings, Level
 from stock_service.upstream.promises import Promises
 
 _LEARNED_MAX_FOR = 120.0  # longer windows are contracts: half a day's calls would forbid the rest of the day
-_PROMISED_FROM = 10.0  # shorter windows free a slot before anyone who was sent away can be back
+_PROMISED_FROM = 2.0  # shorter windows free a slot before anyone who was sent away can be back
 _PROMISED_WINDOWS = 4  # the official client asks four times: a longer list serves nobody
 
 
