@@ -7,7 +7,10 @@ from pathlib import Path
 from unittest import mock
 
 from stock_service.access.gate import Gate
+from stock_service.access.key_desk import FileShelf, KeyDesk
 from stock_service.access.key_file import KeyFile
+from stock_service.access.key_store import KeyStore
+from stock_service.access.usage_ledger import OwnLedger
 from stock_service.cache.series_store import SeriesStore
 from stock_service.market.calendar import Calendar
 from stock_service.reads.purge import Purge
@@ -15,6 +18,7 @@ from stock_service.reads.quality_desk import QualityDesk
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.web.admin import Admin
+from stock_service.web.admin_usage import UsageDesk
 from stock_service.web.api import Api
 from stock_service.web.app import App, RequestIds
 from stock_service.web.doorkeeper import Doorkeeper
@@ -61,7 +65,8 @@ def make_front(keys_file: Path | None = None, requests_max: int = 100) -> Front:
     """Return an application whose vendor, clock and breaker the test controls."""
     desk = make_desk()
     clock, date = desk.clock, HttpDate(desk.clock)
-    gate = Gate(KeyFile(keys_file, desk.events) if keys_file else None, anonymous=keys_file is None)
+    file = KeyFile(keys_file, desk.events) if keys_file else None
+    gate = Gate(file, anonymous=keys_file is None)
     doorkeeper, calendar = Doorkeeper(gate, clock), Calendar()
     questions = Questions(desk.reads, clock, ORIGINS)
     lookup, lever, readiness = Lookup(), Lever(), ["ready"]
@@ -79,7 +84,14 @@ def make_front(keys_file: Path | None = None, requests_max: int = 100) -> Front:
     )
     purge = Purge(desk.memory, SeriesStore(1 << 20), desk.outdated, clock)
     admin = Admin(
-        doorkeeper=doorkeeper, breaker=lever, snapshot=lambda: {"state": "closed"}, purge=purge, observer=desk.events
+        doorkeeper=doorkeeper,
+        breaker=lever,
+        snapshot=lambda: {"state": "closed"},
+        keys=None if file is None or keys_file is None else _key_desk(keys_file, file, gate, desk),
+        usage=UsageDesk(OwnLedger(gate.usage, clock), dict),
+        clock=clock,
+        purge=purge,
+        observer=desk.events,
     )
     ops = Ops(
         version="x",
@@ -105,3 +117,9 @@ def make_front(keys_file: Path | None = None, requests_max: int = 100) -> Front:
         requests_max=requests_max,
     )
     return Front(desk, gate, lookup, lever, app, Browser(app), readiness)
+
+
+def _key_desk(path: Path, file: KeyFile, gate: Gate, desk: Desk) -> KeyDesk:
+    clock = desk.clock
+    shelf = FileShelf(KeyStore(path), file)
+    return KeyDesk(shelf, file, lambda: gate.refresh(clock.monotonic(), clock.wall()), clock, desk.events)

@@ -54,9 +54,12 @@ class Borrower:
 
 
 @asynccontextmanager
-async def borrower(url: str, limit: Limit, pods: int = 3, *, up: bool = True) -> AsyncIterator[Borrower]:
+async def borrower(
+    url: str, limit: Limit, pods: int = 3, *, up: bool = True, answer_for: float = 0.05
+) -> AsyncIterator[Borrower]:
     """A running instance; with `up`, one that has found its store."""
-    store = SharedStore(open_wire(parse_address(url), 0.5, 20), StoreSettings("test"), CLOCK, Silent())
+    wire = open_wire(parse_address(url), 0.5, 20)
+    store = SharedStore(wire, StoreSettings("test", answer_for=answer_for), CLOCK, Silent())
     keeper = asyncio.create_task(store.keep())
     lender = Lender(store, "test:access", pods, CLOCK, Silent())
     try:
@@ -70,6 +73,20 @@ async def borrower(url: str, limit: Limit, pods: int = 3, *, up: bool = True) ->
         await store.aclose()
 
 
+class Stalls:
+    """How long this process was kept from running: a machine that is busy gives less, and then more at once."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def watch(self, seconds: float) -> None:
+        """Watch for so long."""
+        until_at = CLOCK.monotonic() + seconds
+        while (begun := CLOCK.monotonic()) < until_at:
+            await asyncio.sleep(0.005)
+            self.seconds += max(0.0, CLOCK.monotonic() - begun - 0.03)
+
+
 class Book:
     """The script of `lender_script.py`, in seconds and without a server."""
 
@@ -81,9 +98,9 @@ class Book:
     def lend(self, ask: Ask, now: float) -> Lent:
         empty_at = now + self._burst * self._step
         taken = now + ask.taken_for if self.taken is None else self.taken
-        taken = min(max(taken, now) + ask.spent * self._step, empty_at)
-        left = math.floor((empty_at - taken) / self._step + 0.001)
+        taken = min(max(taken, now) + ask.spent * self._step, empty_at + self._burst * self._step)
+        left = max(0, math.floor((empty_at - taken) / self._step + 0.001))
         given = min(left, ask.needed)
-        given += min(ask.wanted - ask.needed, (left - given) // 4)
+        given += min(ask.wanted - ask.needed, math.ceil((left - given) / 4))
         self.taken = taken + given * self._step
         return Lent(given, self.taken - now)

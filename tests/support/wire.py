@@ -75,6 +75,8 @@ KEY_LINES = (
 class StaticKeys:
     """Keys that change when the test says so."""
 
+    complete = True
+
     def __init__(self, lines: Iterable[str] = KEY_LINES) -> None:
         self.keys: KeySet = parse_keys("\n".join(lines))
         self._changed = False

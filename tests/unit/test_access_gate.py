@@ -19,6 +19,8 @@ DAY = datetime.fromtimestamp(WALL, tz=UTC)
 class Shelf:
     """Keys a test changes by hand."""
 
+    complete = True
+
     def __init__(self, *records: KeyRecord) -> None:
         self.keys = KeySet(records)
         self._changed = False

@@ -57,7 +57,7 @@ def test_the_list_says_what_each_key_is_and_a_revoked_one_stays_in_it(tmp_path: 
     ("words", "code", "told"),
     [
         (("create", "x", "--rate", "fast"), 2, "not a limit"),
-        (("create", "x", "--burst", "5"), 2, "not a limit"),
+        (("create", "x", "--burst", "5"), 2, "needs a `limit`"),
         (("create", "x", "--rate", "5/s", "--burst", "0"), 2, "burst"),
         (("create", "x", "--expires", "soon"), 2, "not a span"),
         (("create", "x", "--expires", "0d"), 2, "not a span"),

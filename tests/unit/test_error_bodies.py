@@ -16,6 +16,7 @@ from stock_service.base.errors import (
     CircuitOpen,
     ClientLimited,
     CredentialRefused,
+    KeysFixed,
     NotAllowed,
     NotCached,
     NotFound,
@@ -62,6 +63,8 @@ CASES: list[tuple[ServiceError, int, int | None, str, str]] = [
     (NotCached(), 504, None, "not-cached", "ERROR"),
     (NotRecorded("/v3/x"), 501, None, "not-recorded", "ERROR"),
     (Overloaded("requests"), 503, 1, "overloaded", "ERROR"),
+    (KeysFixed("read-only"), 409, None, "keys-fixed", "ERROR"),
+    (KeysFixed("faulty"), 409, None, "keys-fixed", "ERROR"),
     (Unavailable("draining", 4.1), 503, 5, "unavailable", "ERROR"),
 ]
 IDS = [f"{type(case[0]).__name__}-{case[1]}-{number}" for number, case in enumerate(CASES)]

@@ -15,6 +15,7 @@ import pytest
 
 from stock_service.base.reply import Reply
 from stock_service.vendor.request import VendorRequest
+from stock_service.web import admin_table
 from stock_service.web.api_table import OPERATIONS
 from stock_service.web.bar_formats import BarWriter, make_writer
 from tests.support.front import Front, make_front
@@ -242,7 +243,9 @@ async def test_unknown_route_is_a_problem(front: Front, target: str) -> None:
 
 async def test_openapi_lists_every_operation(front: Front) -> None:
     document = (await front.browser.get("/openapi.json")).json()
-    assert set(document["paths"]) == {operation.template for operation in OPERATIONS}
+    operations = (*OPERATIONS, *admin_table.OPERATIONS)
+    described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
+    assert described == {(operation.template, operation.method) for operation in operations}
     parameters = document["paths"]["/api/stocks/{symbol}/bars"]["get"]["parameters"]
     assert [parameter["name"] for parameter in parameters] == ["symbol", "from", "to", "every", "adjusted", "format"]
 

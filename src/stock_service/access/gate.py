@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
-from stock_service.access.keys import KeyRecord, KeySet, Right
+from stock_service.access.keys import KeyRecord, KeySet, Right, Standing
 from stock_service.access.quota import Allowance, Headers, Limit, own_allowance
 from stock_service.access.usage import ClientUsage
-from stock_service.base.errors import BadRequest, ClientLimited, NotAllowed
+from stock_service.base.errors import BadRequest, ClientLimited, NotAllowed, Unavailable
 
 Allowances = Callable[[str, Limit | None], Allowance]  # by client id
 
@@ -26,9 +26,17 @@ _SCHEME = b"bearer"
 
 
 class Keys(Protocol):
-    """Where the keys come from: `access/key_file.KeyFile`."""
+    """Where the keys come from: `key_file.KeyFile`, or `key_ring.KeyRing` with those of the shared store."""
 
-    keys: KeySet
+    @property
+    def keys(self) -> KeySet:
+        """The keys in force."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of them have been heard of."""
+        ...
 
     def reload_if_changed(self, now: float) -> bool:
         """Return True when another version of the keys is in force."""
@@ -131,6 +139,7 @@ class Gate:
 
         Raises:
             NotAllowed: `missing`, `unknown`, `expired` or `revoked`.
+            Unavailable: it may belong to a key that has not been heard of yet.
         """
         if self._keys is None:
             assert self._anonymous is not None  # one of the two is always there
@@ -139,12 +148,12 @@ class Gate:
             raise NotAllowed("missing")
         record = self._keys.keys.find(credential)
         if record is None:
+            if not self._keys.complete:
+                raise Unavailable("without the keys of the shared store")
             raise NotAllowed("unknown")
-        if record.revoked is not None:
-            raise NotAllowed("revoked")
-        expires_at = record.expires_at()
-        if expires_at is not None and wall >= expires_at:
-            raise NotAllowed("expired")
+        standing = record.standing(wall)
+        if standing is not Standing.VALID:
+            raise NotAllowed(standing.value)
         return self._clients[record.id]
 
     def charge(self, client: Client, now: float, *, paid: bool = False) -> None:

@@ -25,6 +25,8 @@ class KeyFile:
         KeysFaulty: the file cannot be read or used; all faults are in it.
     """
 
+    complete = True
+
     def __init__(self, path: Path, observer: Observer) -> None:
         self._path = path
         self._observer = observer
@@ -32,6 +34,10 @@ class KeyFile:
         self._looked_at: float | None = None
         self.keys: KeySet = _load(path)
         self._warn_of_mode()
+
+    def look_soon(self) -> None:
+        """Look at the file at the next occasion: it has just been written."""
+        self._looked_at = None
 
     def reload_if_changed(self, now: float) -> bool:
         """Look at the file, at most every `POLL_EVERY` seconds of `now`; True when another version is in force.

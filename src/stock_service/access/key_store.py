@@ -1,4 +1,4 @@
-"""Changes the keys file: adds a record, revokes one. For commands and the admin routes, never for a request.
+"""Changes the keys file: adds, revokes and replaces records. For commands and the admin routes, never for a request.
 
 What always holds: a reader sees the old file or the new one, whole, also after a power cut; two writers do not lose
 each other's change; lines that are not changed stay as they are, comments included. A file that is faulty already is
@@ -15,11 +15,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
 from stock_service.access.key_file import read_keys_text
+from stock_service.access.key_orders import RotateOrder, find_record, revoke_record, rotate_record
 from stock_service.access.keys import KeyRecord, key_lines, parse_keys, parse_record, render_record
-from stock_service.base.errors import NotFound
 
 _PRIVATE = 0o600
 
@@ -42,24 +40,30 @@ class KeyStore:
         with self._locked():
             text = self._text()
             _records_of(text)
-            joint = "" if not text or text.endswith("\n") else "\n"
-            self._replace(f"{text}{joint}{render_record(record)}\n")
+            self._replace(_appended(text, record))
 
     def revoke(self, key_id: str, at: datetime) -> KeyRecord:
-        """Mark the key `key_id` revoked and return its record; one that is revoked already keeps its instant.
+        """Mark the key `key_id` revoked and return its record; NotFound when no key has that id."""
+        with self._locked():
+            text = self._text()
+            before = find_record(_records_of(text), key_id)
+            record = revoke_record(before, at)
+            if record is not before:
+                self._replace(_with_record(text, record))
+            return record
+
+    def rotate(self, key_id: str, order: RotateOrder, at: datetime) -> tuple[KeyRecord, KeyRecord, str]:
+        """Replace the key `key_id`; return the records of the new and the old one, and the new key.
 
         Raises:
             NotFound: no key has that id.
+            BadRequest: it cannot be replaced so.
         """
         with self._locked():
             text = self._text()
-            record = next((each for each in _records_of(text) if each.id == key_id), None)
-            if record is None:
-                raise NotFound("key", key_id)
-            if record.revoked is None:
-                record = msgspec.structs.replace(record, revoked=at)
-                self._replace(_with_record(text, record))
-            return record
+            fresh, old, key = rotate_record(find_record(_records_of(text), key_id), order, at)
+            self._replace(_appended(_with_record(text, old), fresh))
+            return fresh, old, key
 
     def _text(self) -> str:
         return read_keys_text(self._path) if self._path.exists() else ""
@@ -104,6 +108,11 @@ class KeyStore:
 def _records_of(text: str) -> tuple[KeyRecord, ...]:
     # A file without records cannot serve, but it may be added to.
     return parse_keys(text).records if key_lines(text) else ()
+
+
+def _appended(text: str, record: KeyRecord) -> str:
+    joint = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{joint}{render_record(record)}\n"
 
 
 def _with_record(text: str, record: KeyRecord) -> str:

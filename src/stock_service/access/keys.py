@@ -36,6 +36,14 @@ class Right(StrEnum):
     NO_CACHE = "no_cache"
 
 
+class Standing(StrEnum):
+    """What a key is worth."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
 class KeyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line of the keys file. Instants are RFC 3339 with an offset."""
 
@@ -48,6 +56,7 @@ class KeyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     rights: tuple[Right, ...] = ()
     limit: str = ""  # `100/s`; empty: no limit
     burst: int | None = None  # requests at once; without it the whole count of `limit`
+    replaced_by: str = ""  # id of the key made instead of this one; `expires` is then the end of its grace
 
     def request_limit(self) -> Limit | None:
         """Return the limit of this key, None when it has none; ValueError when it is malformed."""
@@ -56,6 +65,15 @@ class KeyRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     def expires_at(self) -> float | None:
         """Return the Unix second from which the key is refused."""
         return None if self.expires is None else self.expires.timestamp()
+
+    def standing(self, wall: float) -> Standing:
+        """Return whether the key is good at `wall` (Unix seconds), and if not, why."""
+        if self.revoked is not None:
+            return Standing.REVOKED
+        expires_at = self.expires_at()
+        if expires_at is None or wall < expires_at:
+            return Standing.VALID
+        return Standing.REVOKED if self.replaced_by else Standing.EXPIRED
 
 
 class KeysFaulty(Exception):
@@ -131,10 +149,15 @@ def parse_record(line: str) -> KeyRecord:
         record = msgspec.json.decode(line.encode("utf-8", "surrogatepass"), type=KeyRecord)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise KeysFaulty([_plain_fault(error)]) from error
+    check_record(record)
+    return record
+
+
+def check_record(record: KeyRecord) -> None:
+    """Return when `record` is one that may stand in a file; KeysFaulty names every fault of it."""
     faults = list(_faults_of(record))
     if faults:
         raise KeysFaulty(faults)
-    return record
 
 
 def render_record(record: KeyRecord) -> str:
@@ -159,6 +182,8 @@ def _faults_of(record: KeyRecord) -> Iterable[str]:
         yield f"`limit`: {error}"
     if record.burst is not None and not record.limit:
         yield "`burst` needs a `limit`"
+    if record.replaced_by and not _ID.match(record.replaced_by):
+        yield "`replaced_by` must be the id of a key"
 
 
 def _plain_fault(error: Exception) -> str:

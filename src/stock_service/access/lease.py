@@ -143,9 +143,10 @@ class Lease:
         self._low = self._slice // 2
         self._heard_at, self._had, self._misses = now, self._left, 0
         next_for = lent.taken_for - (fleet_burst(self.limit) - 1) / self._rate
-        if next_for > 0.0:
-            self._ask_at = now + max(_ASK_EVERY, next_for)
-        self._wish_at = max(self._ask_at, now + (0.0 if lent.given else _ASK_EVERY))
+        self._wish_at = self._ask_at = now
+        if next_for > 0.0:  # nothing is left: what comes next is for hits, and only then for those who would wait
+            self._wish_at = now + max(_ASK_EVERY, next_for)
+            self._ask_at = self._wish_at + (_ASK_EVERY if self._slice else 0.0)
         return served
 
     def miss(self, now: float, ask: Ask | None = None) -> None:
@@ -154,6 +155,8 @@ class Lease:
         Args:
             ask: the question that nobody answered. What it told may count twice then, which a moment mends.
         """
+        if not self._alone:
+            self._own.drain(self._free_at)  # our share of what is left, not of the whole
         self._alone = True
         self._spent += ask.spent if ask is not None else 0
         self._ask_at = self._wish_at = now + _ALONE_ASK_EVERY

@@ -8,29 +8,17 @@ fault of the store is the lease's own share.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from stock_service.access.lease import Ask, Lease, Lent, fleet_burst
 from stock_service.access.lender_script import LEND
 from stock_service.access.quota import UNLIMITED, Allowance, Headers, Limit
+from stock_service.access.store import Store
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
 
 _MICRO = 1_000_000
-
-
-class Store(Protocol):
-    """What is asked of the shared store."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether it would be asked now."""
-        ...
-
-    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any | None:
-        """Return what `script` returned; None is any fault."""
-        ...
 
 
 class Lender:
@@ -62,30 +50,33 @@ class Lender:
     def _launch(self, account: _Account) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(account))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: self._land(account, done))
 
-    async def _serve(self, account: _Account) -> None:
-        """Ask until nobody waits."""
-        try:
-            while True:
-                waiting, account.waiting = account.waiting, []
-                try:
-                    await self._ask(account, waiting)
-                except Exception as error:  # noqa: BLE001 - the next one who is short asks again
-                    self._observer.notify(Faulted("shared", error))
-                finally:
-                    for each in waiting:
-                        _end(each, got=False)
-                if not account.waiting:
-                    return
-        finally:
-            account.asking = False
+    def _land(self, account: _Account, task: asyncio.Task[None]) -> None:
+        """Let nobody wait for a task that is over, also when it was cancelled before it began."""
+        self._tasks.discard(task)
+        if task.cancelled():
             for each in account.waiting:
                 _end(each, got=False)
 
+    async def _serve(self, account: _Account) -> None:
+        """Ask until nobody waits."""
+        while True:
+            waiting, account.waiting = account.waiting, []
+            try:
+                await self._ask(account, waiting)
+            except Exception as error:  # noqa: BLE001 - the next one who is short asks again
+                self._observer.notify(Faulted("shared", error))
+            finally:
+                for each in waiting:
+                    _end(each, got=False)
+            if not account.waiting:
+                account.asking = False
+                return
+
     async def _ask(self, account: _Account, waiting: list[asyncio.Future[bool]]) -> None:
         lease, asked_at = account.lease, self._clock.monotonic()
-        if lease.hopeless(asked_at):
+        if waiting and lease.hopeless(asked_at):
             return
         if not self._store.ready:
             lease.miss(asked_at)

@@ -116,6 +116,10 @@ class Quota:
         self._taken_until = taken_until + self._step_for
         return True
 
+    def drain(self, until: float) -> None:
+        """Leave only what would be left if everything were free again at `until`, not sooner."""
+        self._taken_until = max(self._taken_until, until)
+
     def peek(self, now: float) -> int:
         """Return how many requests could be taken at `now`."""
         return self._state(now)[0]

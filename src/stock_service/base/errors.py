@@ -122,6 +122,14 @@ class NotRecorded(ServiceError):
         self.what = what
 
 
+class KeysFixed(ServiceError):
+    """The client keys cannot be changed from here. `reason` is `read-only` or `faulty`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Overloaded(ServiceError):
     """Our own limit is reached. `where` names it: `requests`, `vendor-calls`, `connections`."""
 
@@ -132,7 +140,7 @@ class Overloaded(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """This instance is starting or draining. `reason` is `starting` or `draining`."""
+    """This instance cannot answer for now. `reason` ends a sentence: `starting`, `draining`, `without …`."""
 
     def __init__(self, reason: str, retry_after: float = 1.0) -> None:
         super().__init__(reason, retry_after)

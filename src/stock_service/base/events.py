@@ -212,6 +212,19 @@ class BreakerOverridden(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyChanged(Event):
+    """An operator changed a client key. `change` is `created`, `rotated` or `revoked`; `key` and `by` are ids.
+
+    `place` is where it was written: `file` or `store`.
+    """
+
+    change: str
+    key: str
+    by: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class LateResultDropped(Event):
     """A result of an older breaker generation arrived and was ignored."""
 

@@ -136,8 +136,10 @@ class SharedStore:
             if self._rest.doubtful and self.up:
                 await self._clock.sleep(self._settings.rest.doubt_for)
                 continue
+            # Not wait_for: it may lose a cancellation that comes with the alarm, and this would never end.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._alarm.wait(), self._settings.beat_every / (1 if self.up else 4))
+                async with asyncio.timeout(self._settings.beat_every / (1 if self.up else 4)):
+                    await self._alarm.wait()
 
     async def aclose(self) -> None:
         """Let what is under way end, and close the connections."""

@@ -1,4 +1,4 @@
-"""How the client commands ask a running service: one GET over its public HTTP, and what a failure means.
+"""How the client commands ask a running service: one request over its public HTTP, and what a failure means.
 
 The key travels in the `Authorization` header and is never printed. Redirects are not followed with it.
 """
@@ -41,7 +41,14 @@ class _NoRedirect(HTTPRedirectHandler):
         return
 
 
-def fetch(url: str, path: str, parameters: Mapping[str, str], key: str | None, patience: float) -> bytes:
+def fetch(
+    url: str,
+    path: str,
+    parameters: Mapping[str, str],
+    key: str | None,
+    patience: float,
+    order: Mapping[str, Any] | None = None,
+) -> bytes:
     """Return the body of one answer; ends the command when there is none.
 
     Args:
@@ -50,17 +57,20 @@ def fetch(url: str, path: str, parameters: Mapping[str, str], key: str | None, p
         parameters: the query; empty values are left out.
         key: the client key, or None.
         patience: seconds to wait for each part of the answer.
+        order: what to do, for a POST; None: a GET.
     """
     query = urlencode({name: value for name, value in parameters.items() if value})
     origin = _checked_origin(url)
     headers = {"User-Agent": f"stock-service-cli/{__version__}", "Accept": "*/*"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
-    request = Request(f"{origin}{quote(path)}{'?' + query if query else ''}", headers=headers)  # noqa: S310 - checked
+    body = None if order is None else json.dumps(order).encode()
+    address = f"{origin}{quote(path)}{'?' + query if query else ''}"
+    request = Request(address, data=body, headers=headers)  # noqa: S310 - checked
     try:
         with _opener(origin).open(request, timeout=patience) as answer:
-            body: bytes = answer.read()
-            return body
+            told: bytes = answer.read()
+            return told
     except HTTPError as error:
         with error:
             hint = f" (here: --key, or {CLIENT_KEY_VARIABLE})" if error.code == HTTPStatus.UNAUTHORIZED else ""
@@ -79,11 +89,12 @@ def fetch_json(
     parameters: Mapping[str, str],
     key: str | None,
     patience: float = 30.0,
+    order: Mapping[str, Any] | None = None,
     *,
     needs: Collection[str],
 ) -> dict[str, Any]:
     """Return the JSON object of one answer, which has the members `needs`; ends the command when there is none."""
-    body = fetch(url, path, parameters, key, patience)
+    body = fetch(url, path, parameters, key, patience, order)
     try:
         content = json.loads(body)
     except ValueError:

@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "quality": Target(
         "stock_service.cli.quality", "quality", "Say what is wrong with a ticker's bars, and whose fault it is."
     ),
-    "keys": Target("stock_service.cli.keys", "keys", "Make, list and revoke client keys."),
+    "keys": Target("stock_service.cli.keys", "keys", "Make, list, replace and withdraw client keys."),
     "doctor": Target("stock_service.cli.doctor", "doctor", "Look at a service or a namespace; name the likely cause."),
     "smoke": Target("stock_service.cli.smoke", "smoke", "The strict gate after a deployment."),
     "watch": Target("stock_service.cli.watch", "watch", "Watch a service for a while; end at the first breach."),

@@ -85,6 +85,7 @@ class LogObserver:
             events.SlotRefused: self._slot_refused,
             events.BreakerMoved: self._breaker_moved,
             events.BreakerOverridden: self._breaker_overridden,
+            events.KeyChanged: self._key_changed,
             events.CredentialLatched: self._credential_latched,
             events.CredentialAccepted: self._credential_accepted,
             events.SharedMoved: self._shared_moved,
@@ -164,6 +165,9 @@ class LogObserver:
 
     def _breaker_overridden(self, event: events.BreakerOverridden) -> None:
         self._tell(Level.WARNING, event, f"circuit breaker override: {event.mode}", _fields_of(event))
+
+    def _key_changed(self, event: events.KeyChanged) -> None:
+        self._tell(Level.WARNING, event, f"client key {event.key} {event.change} by {event.by}", _fields_of(event))
 
     def _credential_latched(self, event: events.CredentialLatched) -> None:
         message = f"the vendor refuses our key; not asking for {event.latched_for:.0f} s"

@@ -1,23 +1,25 @@
-"""What an operator may change while the service runs. Every route needs an admin key and leaves a log line."""
+"""What an operator may change while the service runs. Every route needs an admin key; every change leaves a log line
+that says who made it and never a key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-import msgspec
-
+from stock_service.access.key_desk import KeyDesk
+from stock_service.base.clock import Clock
 from stock_service.base.errors import BadRequest, NotFound, WrongMethod
 from stock_service.base.events import Observer, Purged
 from stock_service.reads.purge import Swept
+from stock_service.web.admin_keys import AdminKeys
+from stock_service.web.admin_orders import HOW, done, read_order
+from stock_service.web.admin_table import BREAKER_MODES, BreakerOrder, PurgeOrder, PurgeReport, match_admin
+from stock_service.web.admin_usage import UsageDesk
+from stock_service.web.api import read_parameters
+from stock_service.web.api_table import Operation
 from stock_service.web.doorkeeper import Doorkeeper
-from stock_service.web.exchange import Exchange, Response, text_response
-
-_BODY_MAX = 4096
-_PURGE = "/admin/purge"
-_HOW_TO_PURGE = 'POST {"ticker": "AAPL"} or {"everything": true}; with "preview": true nothing is forgotten'
-_MODES = ("force_open", "force_closed", "none", "reset")
-_HOW = 'POST {"mode": "force_open"}; modes: ' + ", ".join(_MODES)
+from stock_service.web.exchange import Exchange, Response
 
 
 class BreakerLever(Protocol):
@@ -40,18 +42,15 @@ class Purging(Protocol):
         ...
 
 
-class _PurgeOrder(msgspec.Struct, forbid_unknown_fields=True):
-    ticker: str = ""
-    everything: bool = False
-    preview: bool = False
-
-
-class _Order(msgspec.Struct, forbid_unknown_fields=True):
-    mode: str
+Answer = Callable[[Exchange, Operation, str, str], Awaitable[Response]]  # the id in the path, the admin's id
 
 
 class Admin:
-    """Answers `/admin/…`."""
+    """Answers `/admin/…`.
+
+    Args:
+        keys: takes orders about keys; None where there are none, and so nobody who could give any.
+    """
 
     def __init__(
         self,
@@ -60,71 +59,75 @@ class Admin:
         breaker: BreakerLever,
         snapshot: Callable[[], dict[str, Any]],
         purge: Purging,
+        keys: KeyDesk | None,
+        usage: UsageDesk,
+        clock: Clock,
         observer: Observer,
     ) -> None:
         self._doorkeeper = doorkeeper
         self._breaker = breaker
         self._snapshot = snapshot
         self._purge = purge
+        self._usage = usage
         self._observer = observer
+        self._answers: dict[str, Answer] = {
+            "breaker_show": self._show_breaker,
+            "breaker_move": self._move_breaker,
+            "purge": self._forget,
+            "usage": self._show_usage,
+        }
+        if keys is not None:
+            routes = AdminKeys(keys, clock)
+            self._answers |= {
+                "keys_list": routes.list_keys,
+                "keys_create": routes.create,
+                "keys_show": routes.show,
+                "keys_rotate": routes.rotate,
+                "keys_revoke": routes.revoke,
+            }
 
     async def handle(self, exchange: Exchange) -> Response:
         """Return the answer of one admin route.
 
         Raises:
             NotAllowed: the asker holds no admin key.
+            WrongMethod: the route takes others.
             BadRequest: the order is malformed.
-            NotFound: there is no such route.
+            NotFound: there is no such route, or no such key.
+            KeysFixed, Unavailable: keys cannot be changed here, or not now.
         """
         admin = await self._doorkeeper.admit_admin(exchange)
-        if exchange.path == _PURGE:
-            return await self._forget(exchange, admin.id)
-        if exchange.path != "/admin/circuit-breaker":
+        operations, key_id = match_admin(exchange.path)
+        if not operations:
             raise NotFound("route", exchange.path)
-        if exchange.method == "POST":
-            mode = await _read_mode(exchange)
-            if mode == "reset":
-                self._breaker.reset(admin.id)
-            else:
-                self._breaker.override(mode, admin.id)
-        elif exchange.method not in ("GET", "HEAD"):
-            raise WrongMethod("GET", "HEAD", "POST")
-        return text_response(200, b"application/json", msgspec.json.encode(self._snapshot()) + b"\n")
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        operation = operations.get(method)
+        if operation is None:
+            raise WrongMethod(*sorted({*operations, *(("HEAD",) if "GET" in operations else ())}))
+        return await self._answers[operation.route](exchange, operation, key_id, admin.id)
 
-    async def _forget(self, exchange: Exchange, by: str) -> Response:
-        if exchange.method != "POST":
-            raise WrongMethod("POST")
-        order = await _read_purge(exchange)
+    async def _show_breaker(self, _exchange: Exchange, operation: Operation, _id: str, _by: str) -> Response:
+        return done(operation, self._snapshot())
+
+    async def _move_breaker(self, exchange: Exchange, operation: Operation, _id: str, by: str) -> Response:
+        mode = (await read_order(exchange, BreakerOrder)).mode
+        if mode not in BREAKER_MODES:
+            raise BadRequest("mode", f"{mode[:20]!r} is unknown", HOW[BreakerOrder])
+        if mode == "reset":
+            self._breaker.reset(by)
+        else:
+            self._breaker.override(mode, by)
+        return done(operation, self._snapshot())
+
+    async def _forget(self, exchange: Exchange, operation: Operation, _id: str, by: str) -> Response:
+        order = await read_order(exchange, PurgeOrder)
+        if bool(order.ticker) is order.everything:
+            raise BadRequest("body", "names neither one ticker nor everything", HOW[PurgeOrder])
         swept = await self._purge.forget(None if order.everything else order.ticker, preview=order.preview)
         if not order.preview:
             self._observer.notify(Purged(swept.entries, swept.series, by))
-        answer = {
-            "preview": order.preview,
-            "answers": swept.entries,
-            "series": swept.series,
-            "bytes": swept.bytes,
-            "first_keys": swept.sample,
-        }
-        return text_response(200, b"application/json", msgspec.json.encode(answer) + b"\n")
+        report = PurgeReport(order.preview, swept.entries, swept.series, swept.bytes, list(swept.sample))
+        return done(operation, report)
 
-
-async def _read_purge(exchange: Exchange) -> _PurgeOrder:
-    body = await exchange.body(_BODY_MAX)
-    try:
-        order = msgspec.json.decode(body or b"", type=_PurgeOrder)
-    except msgspec.DecodeError:
-        raise BadRequest("body", "is not the JSON this route takes", _HOW_TO_PURGE) from None
-    if bool(order.ticker) is order.everything:
-        raise BadRequest("body", "names neither one ticker nor everything", _HOW_TO_PURGE)
-    return order
-
-
-async def _read_mode(exchange: Exchange) -> str:
-    body = await exchange.body(_BODY_MAX)
-    try:
-        mode = msgspec.json.decode(body or b"", type=_Order).mode
-    except msgspec.DecodeError:
-        raise BadRequest("body", "is not the JSON this route takes", _HOW) from None
-    if mode not in _MODES:
-        raise BadRequest("mode", f"{mode[:20]!r} is unknown", _HOW)
-    return mode
+    async def _show_usage(self, exchange: Exchange, operation: Operation, _id: str, _by: str) -> Response:
+        return await self._usage.answer(read_parameters(operation, exchange.query))

@@ -12,6 +12,8 @@ from stock_service.reads.quote_desk import SESSIONS_MAX, SYMBOLS_MAX
 from stock_service.web.bar_formats import FORMATS, BarsAnswer
 from stock_service.web.market_status import MarketStatus
 
+_BRACES = re.compile(r"\\\{\w+\\\}")
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -26,7 +28,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route of the API. `route` is its closed name in metrics and logs, `example` a path and query to try."""
+    """One route. `route` is its name: that of a route of the API is its closed name in metrics and logs.
+
+    `example` is a path and query to try, `body` what it takes, None for nothing; `status` is that of success.
+    """
 
     route: str
     template: str
@@ -35,11 +40,14 @@ class Operation:
     answer: type
     parameters: tuple[Parameter, ...] = ()
     media: tuple[str, ...] = ("application/json",)
+    method: str = "GET"
+    body: type | None = None
+    status: int = 200
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """A pattern matching the operation's path; group 1 is the symbol if there is one."""
-        return re.compile(re.escape(self.template).replace(r"\{symbol\}", "([^/]+)") + r"\Z")
+        """A pattern matching the operation's path; group 1 is what stands for the braces if there are any."""
+        return re.compile(_BRACES.sub("([^/]+)", re.escape(self.template)) + r"\Z")
 
 
 _DAY = {"type": "string", "format": "date"}

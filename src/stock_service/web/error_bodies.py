@@ -22,6 +22,7 @@ from stock_service.base.errors import (
     CircuitOpen,
     ClientLimited,
     CredentialRefused,
+    KeysFixed,
     NotAllowed,
     NotCached,
     NotFound,
@@ -215,6 +216,19 @@ def _not_recorded(error: NotRecorded) -> _Told:
     return _Told(501, "not-recorded", detail, fields=(("what", what),))
 
 
+_FIXED = {
+    "read-only": (
+        "The keys file cannot be written by this process, and there is no shared store to keep keys in. Change the "
+        "file where it comes from (a Secret, in a cluster), or set STOCKS_SHARED__URL."
+    ),
+    "faulty": "The keys file has faults, so nothing is added to it. `stock-service keys list` names them.",
+}
+
+
+def _keys_fixed(error: KeysFixed) -> _Told:
+    return _Told(409, "keys-fixed", _FIXED[error.reason if error.reason in _FIXED else "read-only"])
+
+
 def _overloaded(error: Overloaded) -> _Told:
     detail = f"This instance has as many {_plain(error.where)} under way as it takes."
     return _Told(503, "overloaded", _with_wait(detail, error.retry_after), error.retry_after)
@@ -248,6 +262,7 @@ _TABLE: dict[type[ServiceError], Callable[[Any], _Told]] = {
     VendorRefused: _vendor_refused,
     NotCached: _not_cached,
     NotRecorded: _not_recorded,
+    KeysFixed: _keys_fixed,
     Overloaded: _overloaded,
     Unavailable: _unavailable,
 }

@@ -1,11 +1,13 @@
-"""The OpenAPI description of our own API, made from `api_table`. The vendor's paths are the vendor's to describe."""
+"""The OpenAPI description of our own API and the admin routes, made from their tables; not of the vendor's paths."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
+from stock_service.web import admin_table
 from stock_service.web.api_table import OPERATIONS, Operation, Parameter
 
 _REF = "#/components/schemas/{name}"
@@ -30,13 +32,31 @@ _ERRORS = {
     "503": "The vendor keeps failing or this instance is busy; Retry-After says for how long",
     "504": "The vendor did not answer in time",
 }
+_ADMIN_ERRORS = {
+    "400": "The order is malformed; the problem names the part",
+    "401": "A key is missing or not valid",
+    "403": "The key lacks the right `admin`",
+    "404": "There is no such key",
+    "409": "Keys cannot be changed from here; the problem says what to do",
+    "429": "The client's limit is used up; Retry-After says for how long",
+    "503": "The shared store cannot be had; Retry-After says for how long",
+}
+_PATH_NAME = re.compile(r"\{(\w+)\}")
+_EXAMPLES = {"symbol": "AAPL", "id": "3f9c0a71"}
 
 
 def openapi_document(version: str) -> bytes:
     """Return the finished document as JSON."""
+    operations = (*OPERATIONS, *admin_table.OPERATIONS)
+    bodies = [operation.body for operation in operations if operation.body is not None]
     schemas, components = msgspec.json.schema_components(
-        [operation.answer for operation in OPERATIONS], ref_template=_REF
+        [*(operation.answer for operation in operations), *bodies], ref_template=_REF
     )
+    taken = dict(zip(bodies, schemas[len(operations) :], strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation, schema in zip(operations, schemas, strict=False):
+        described = _operation(operation, schema, None if operation.body is None else taken[operation.body])
+        paths.setdefault(operation.template, {})[operation.method.lower()] = described
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -47,10 +67,7 @@ def openapi_document(version: str) -> bytes:
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": {
-            operation.template: {"get": _operation(operation, schema)}
-            for operation, schema in zip(OPERATIONS, schemas, strict=True)
-        },
+        "paths": paths,
         "components": {
             "schemas": {**components, "Problem": _PROBLEM},
             "securitySchemes": {
@@ -62,22 +79,28 @@ def openapi_document(version: str) -> bytes:
     return msgspec.json.encode(document)
 
 
-def _operation(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
-    symbol = {"name": "symbol", "in": "path", "required": True, "schema": {"type": "string", "example": "AAPL"}}
-    parameters: list[dict[str, Any]] = [symbol] if "{symbol}" in operation.template else []
+def _operation(operation: Operation, schema: dict[str, Any], taken: dict[str, Any] | None) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "example": _EXAMPLES[name]}}
+        for name in _PATH_NAME.findall(operation.template)
+    ]
     parameters += [_parameter(parameter) for parameter in operation.parameters]
     content: dict[str, Any] = {"application/json": {"schema": schema}}
     for media in operation.media:
         content.setdefault(media, {"schema": {"type": "string", "format": "binary"}})
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    responses: dict[str, Any] = {"200": {"description": operation.summary, "content": content}}
-    responses |= {status: {"description": about, "content": problem} for status, about in _ERRORS.items()}
-    return {
+    errors = _ERRORS if operation in OPERATIONS else _ADMIN_ERRORS
+    responses: dict[str, Any] = {str(operation.status): {"description": operation.summary, "content": content}}
+    responses |= {status: {"description": about, "content": problem} for status, about in errors.items()}
+    described: dict[str, Any] = {
         "operationId": operation.route,
         "summary": operation.summary,
         "parameters": parameters,
         "responses": responses,
     }
+    if taken is not None:
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": taken}}}
+    return described
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

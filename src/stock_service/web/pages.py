@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from stock_service import __version__
+from stock_service.web import admin_table
 from stock_service.web.api_table import OPERATIONS, Operation, Parameter
 
 _STYLE = """
@@ -62,10 +63,9 @@ def _operation(operation: Operation) -> str:
     )
     table = f"<table>{rows}</table>" if rows else ""
     example = escape(operation.example)
-    return (
-        f"<h3><code>GET {escape(operation.template)}</code></h3><p>{escape(operation.summary)}."
-        f' Try <a href="{example}">{example}</a></p>{table}'
-    )
+    tried = f' Try <a href="{example}">{example}</a>' if example else ""
+    line = f"{operation.method} {escape(operation.template)}"
+    return f"<h3><code>{line}</code></h3><p>{escape(operation.summary)}.{tried}</p>{table}"
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:
@@ -74,6 +74,7 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
 
 def _docs() -> str:
     operations = "".join(_operation(operation) for operation in OPERATIONS)
+    admin = "".join(_operation(operation) for operation in admin_table.OPERATIONS)
     ops = _rows((f'<a href="{path}"><code>{path}</code></a>', escape(about)) for path, about in _OPS)
     return (
         f"<h1>Stock Service {escape(__version__)}</h1>"
@@ -81,6 +82,7 @@ def _docs() -> str:
         " cache where possible. The vendor's own clients work unchanged:</p>"
         f"<pre>{escape(_CLIENT)}</pre>"
         f"<h2>Our own API</h2>{operations}<h2>Asking and reading</h2>{_rows(_READING)}<h2>Operation</h2>{ops}"
+        f"<h2>Administration</h2><p>Each needs a key with the right <code>admin</code>.</p>{admin}"
     )
 
 

@@ -6,13 +6,9 @@ import random
 import secrets
 from collections.abc import Callable
 from ipaddress import ip_network
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stock_service import __version__
-from stock_service.access.gate import Gate
-from stock_service.access.key_file import KeyFile
-from stock_service.access.quota import own_allowance
 from stock_service.base.clock import Clock
 from stock_service.base.events import BreakerOverridden, Broadcast, Observer
 from stock_service.cache.flight import Flights
@@ -50,6 +46,7 @@ from stock_service.web.lookup import Lookup
 from stock_service.web.openapi import openapi_document
 from stock_service.web.ops import Ops
 from stock_service.web.routes import Part
+from stock_service.wiring.access import make_access
 from stock_service.wiring.recording import make_answering
 from stock_service.wiring.service import Service
 from stock_service.wiring.translate import (
@@ -138,7 +135,8 @@ class _Builder:
         )
         self._reads = self._make_reads()
         self._news = self._make_news()
-        self._gate = self._make_gate()
+        store = None if self._shared is None else self._shared.store
+        self._access = make_access(settings, store, self._lookup.distrust_all, clock, self._observer)
 
     def build(self) -> Service:
         prefix = secrets.token_hex(4)
@@ -164,7 +162,7 @@ class _Builder:
             observer=self._observer,
             clock=self._clock,
             plan=pacer_settings(self._settings).text,
-            _gate=self._gate,
+            _access=self._access,
             _lookup=self._lookup,
             _reads=self._reads,
             _flights=self._flights,
@@ -236,16 +234,9 @@ class _Builder:
         """Say whether the market's news concern us: not while nothing is kept, and not in a recording."""
         return not self._settings.upstream.replay_dir and len(self._series) + self._memory.entries > 0
 
-    def _make_gate(self) -> Gate:
-        path = self._settings.access.keys_file
-        keys = KeyFile(Path(path), self._observer) if path else None
-        lender = None if self._shared is None else self._shared.lender
-        allowances = own_allowance if lender is None else lender.allowance_of
-        return Gate(keys, anonymous=not path, allowances=allowances)
-
     def _make_app(self, prefix: str) -> App:
         server = self._settings.server
-        doorkeeper = Doorkeeper(self._gate, self._clock)
+        doorkeeper = Doorkeeper(self._access.gate, self._clock)
         questions = Questions(self._reads, self._market_clock, self._origins)
         desk = QuoteDesk(questions, self._calendar, self._market_clock)
         gateway = Gateway(
@@ -280,6 +271,9 @@ class _Builder:
             snapshot=self._upstream.breaker_snapshot,
             purge=self._purge,
             observer=self._observer,
+            keys=self._access.keys,
+            usage=self._access.usage,
+            clock=self._clock,
         )
         views = Views(
             settings=self._settings,
@@ -287,7 +281,7 @@ class _Builder:
             series=self._series,
             flights=self._flights,
             upstream=self._upstream,
-            gate=self._gate,
+            gate=self._access.gate,
             shared=self._shared,
             news=self._news,
             warmer=self._warmer,
@@ -325,4 +319,4 @@ class _Builder:
     def _readiness(self) -> str:
         if self._drain.started:
             return "draining"
-        return "ready" if self._service.ready else "starting"
+        return "ready" if self._service.ready and self._access.settled() else "starting"

@@ -29,7 +29,7 @@ class Disk:
     clock: Clock
     observer: Observer
     slots: None = None
-    lender: None = None
+    store: None = None
 
     async def keep(self) -> None:
         """Run what must run beside, for ever."""

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stock_service.access.gate import Gate
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
 from stock_service.cache.flight import Flights
@@ -19,6 +18,7 @@ from stock_service.web.drain import Drain
 from stock_service.web.guard_limits import Limits
 from stock_service.web.hit_protocol import HitProtocol
 from stock_service.web.lookup import Lookup
+from stock_service.wiring.access import Access
 
 if TYPE_CHECKING:
     from stock_service.wiring.disk import Disk
@@ -38,7 +38,7 @@ class Service:
     observer: Observer
     clock: Clock
     plan: str
-    _gate: Gate
+    _access: Access
     _lookup: Lookup
     _reads: ReadPath
     _flights: Flights[Landed]
@@ -49,10 +49,10 @@ class Service:
     ready: bool = False
 
     async def do_chores(self) -> None:
-        """Look after keys, news of the market, the shared store and what is to be kept ready, for ever."""
+        """Look after clients, news of the market, the shared store and what is to be kept ready, for ever."""
         shared = () if self._shared is None else (self._shared.keep(),)
         warm = () if self._warmer is None else (self._warmer.run(),)
-        await asyncio.gather(self._watch_keys(), self._watch_market(), *shared, *warm)
+        await asyncio.gather(self._watch_clients(), self._watch_market(), self._access.keep(), *shared, *warm)
 
     async def _watch_market(self) -> None:
         while True:
@@ -61,16 +61,18 @@ class Service:
             except Exception as error:  # noqa: BLE001 - one failed look must not end all later ones
                 self.observer.notify(Faulted("chores", error))
 
-    async def _watch_keys(self) -> None:
-        generation = self._gate.generation
+    async def _watch_clients(self) -> None:
+        gate, ledger = self._access.gate, self._access.ledger
+        generation = gate.generation
         while True:
             await self.clock.sleep(CHORES_EVERY)
             try:
-                self._gate.refresh(self.clock.monotonic(), self.clock.wall())
+                gate.refresh(self.clock.monotonic(), self.clock.wall())
+                ledger.note()
             except Exception as error:  # noqa: BLE001 - one failed look must not end all later ones
                 self.observer.notify(Faulted("chores", error))
-            if self._gate.generation != generation:
-                generation = self._gate.generation
+            if gate.generation != generation:
+                generation = gate.generation
                 self._lookup.distrust_all()
 
     async def look_at_market(self) -> None:
@@ -86,6 +88,7 @@ class Service:
     async def aclose(self, within: float = 1.0) -> None:
         """Let running fetches finish within so many seconds, then close the connections to the vendor."""
         await self._flights.aclose(within)
+        await self._access.aclose()
         if self._shared is not None:
             await self._shared.aclose()
         await self._upstream.aclose()

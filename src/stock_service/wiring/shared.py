@@ -6,7 +6,6 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-from stock_service.access.lender import Lender
 from stock_service.base.clock import Clock
 from stock_service.base.events import Observer
 from stock_service.cache.server_shelf import ServerShelf
@@ -36,7 +35,6 @@ class Shared:
     store: SharedStore
     cache: SharedCache
     slots: SharedSlots
-    lender: Lender
     fleet: Together
     clock: Clock
     observer: Observer
@@ -61,7 +59,6 @@ class Shared:
 
     async def aclose(self) -> None:
         """Write what is left, say goodbye, close the connections."""
-        await self.lender.aclose()
         await self.cache.aclose(_WRITES_END_WITHIN)
         await self.slots.aclose()
         await self.store.aclose()
@@ -78,6 +75,4 @@ def make_shared(settings: Settings, origins: frozenset[bytes], clock: Clock, obs
     cache = SharedCache(ServerShelf(store), SharedSettings(), clock, observer, random.random)
     budget = SharedSlotsSettings(pacer_settings(settings), pods=section.max_pods)
     slots = SharedSlots(budget, store, clock, observer)
-    # Clients are the same whatever account answers them.
-    lender = Lender(store, f"{section.scope}:access", section.max_pods, clock, observer)
-    return Shared(store, cache, slots, lender, Together(cache, clock, origins), clock, observer)
+    return Shared(store, cache, slots, Together(cache, clock, origins), clock, observer)
