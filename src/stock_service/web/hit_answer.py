@@ -11,7 +11,7 @@ from itertools import count
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import Faulted, Observer
-from stock_service.cache.entry import Entry, Pieces, Variant
+from stock_service.cache.entry import Entry, Variant
 from stock_service.web.conditional import matches_etag
 from stock_service.web.guard_connection import GuardedConnection
 from stock_service.web.hit_head import Head
@@ -121,21 +121,25 @@ class Answers:
     ) -> None:
         """Answer a head with validators or a request id of its own, or one about whose connection something is said."""
         id_line = next(self._id_lines) if head.request_id is None else _ID_LINE % head.request_id
-        pieces: Pieces = ()
+        body: bytes | None = b""
         etags = head.etags
         if etags is not None and entry.status == 200 and (etags == variant.etag or matches_etag(etags, variant.etag)):
             if now >= variant.not_modified_until:
                 variant.render_not_modified(entry, now, self._date.value())
             target.series.not_modified += 1
-            whole = variant.not_modified
+            whole = b"".join((variant.not_modified, limit_lines, id_line))
         else:
             if now >= variant.ok_until:
                 variant.render_ok(entry, now, self._date.value())
             target.series.answered += 1
-            whole = variant.ok
-            pieces = () if target.head_only else variant.pieces
-        whole += limit_lines + id_line
-        connection.transport.writelines((_with_connection(whole, head.says) if head.says else whole, *pieces))
+            whole = b"".join((variant.ok, limit_lines, id_line))
+            body = b"" if target.head_only else variant.small
+        if head.says:
+            whole = _with_connection(whole, head.says)
+        if body is None:
+            connection.transport.writelines((whole, *variant.pieces))
+        else:
+            connection.transport.write(whole + body if body else whole)
 
     def _pointed(self, connection: GuardedConnection, entry: Entry, head: Head) -> Variant | None:
         """Return the variant whose links lead to the host this client used, if it has been made."""
