@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tools import require
+
+pytestmark = pytest.mark.system_tool("curl")
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -42,6 +46,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
+    require("curl")
     command = [sys.executable, "-m", "stock_service", "demo", "--port", "0"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("STOCKS_", "POLYGON_"))}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
