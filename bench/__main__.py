@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import eviction, hits, memory, micro, micro_miss, misses, series, soak, start
+from bench import book, eviction, hits, memory, micro, micro_miss, misses, pods, series, shared, soak, start
 
 _OUT = Path(__file__).parent / "out"
 
@@ -29,6 +29,9 @@ _PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "memory": lambda _: memory.run(),
     "hits": lambda asked: hits.run(asked.rounds, asked.tries, asked.only),
     "misses": lambda asked: misses.run(asked.rounds),
+    "shared": lambda _: shared.run(),
+    "pods": lambda _: pods.run(),
+    "book": lambda _: book.run(),
     "soak": lambda asked: soak.run(asked.keys),
 }
 _ONLY_WHEN_NAMED = {"soak"}

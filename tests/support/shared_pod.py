@@ -67,7 +67,7 @@ class Pod:
 
     async def written(self) -> None:
         """Wait until nothing is queued or under way."""
-        await until(lambda: not self.cache._tasks)
+        await until(lambda: not self.cache.busy)
 
     async def body(self, key: str) -> bytes | None:
         found = await self.cache.find(key)

@@ -108,6 +108,11 @@ class SharedCache:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_idle: Callable[[], bool] = lambda: True
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is still to be written or told."""
+        return bool(self._tasks)
+
     async def find(self, key: str) -> Found | None:
         """Return what the fleet keeps of `key`, however old; None also for every fault."""
         name = name_of(key)

@@ -124,11 +124,13 @@ end
 redis.call('ZADD', seen, whole(now), pod)
 redis.call('ZREMRANGEBYSCORE', seen, '-inf', whole(now - 900000000))
 redis.call('ZREMRANGEBYRANK', seen, 0, -(pods + 1))
-for _, each in ipairs(redis.call('ZRANGE', seats, 0, -1)) do
-  if not redis.call('ZSCORE', seen, each) then redis.call('ZREM', seats, each) redis.call('ZREM', joined, each) end
-end
+redis.call('ZREMRANGEBYSCORE', joined, '-inf', whole(now - 900000000))
 local seat = redis.call('ZSCORE', seats, pod)
 if not seat then
+  -- Only who comes anew looks through all of them: a beat must not cost more the more pods there are.
+  for _, each in ipairs(redis.call('ZRANGE', seats, 0, -1)) do
+    if not redis.call('ZSCORE', seen, each) then redis.call('ZREM', seats, each) redis.call('ZREM', joined, each) end
+  end
   seat = 0
   while redis.call('ZCOUNT', seats, seat, seat) > 0 do seat = seat + 1 end
   redis.call('ZADD', seats, seat, pod)
