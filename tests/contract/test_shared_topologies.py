@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,13 +24,21 @@ from tests.support.tools import require
 pytestmark = pytest.mark.system_tool("redis-server")
 
 CLOCK = SystemClock()
+ROOT = Path(__file__).parents[2]
 PATIENT = 2.0
 
 # What the service needs, and no more: docs/scale.md tells operators the same.
 RIGHTS = ("~stocks:*", "~test:*", "+mget", "+get", "+evalsha", "+eval", "+script", "+ping", "+client", "+hello",
           "+set", "+del", "+getrange", "+pexpire", "+pexpireat", "+time", "+type", "+zadd", "+zrem", "+zcard",
           "+zcount", "+zscore", "+zrange", "+zrangebyscore", "+zremrangebyscore", "+zremrangebyrank", "+hset",
-          "+hsetnx", "+hmget", "+hget", "+select")  # fmt: skip
+          "+hsetnx", "+hmget", "+hget", "+hincrby", "+hscan", "+setnx", "+expireat", "+select")  # fmt: skip
+
+
+def test_the_rights_told_to_operators_cover_every_script() -> None:
+    scripts = "".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))
+    used = {f"+{name.lower()}" for name in re.findall(r"redis\.p?call\('(\w+)'", scripts)}
+    assert len(used) > 20
+    assert used <= set(RIGHTS)
 
 
 async def test_an_acl_user_with_a_password_and_few_rights_suffices(tmp_path: Path) -> None:
