@@ -228,7 +228,7 @@ class BarsSource:
         answered = answered_span(span, page, descending)
         if page.next_url and answered.start >= answered.stop:
             raise VendorFailed("endless-pages")  # a page that speaks for nothing would be asked for again for ever
-        await self._make_room()
+        await self.make_room()
         wall, nothing = self._clock.wall() - (self._clock.monotonic() - kept_at), page.count == 0
         parts = judge_parts(self._policy, self._calendar, key.market, key.size, answered, wall, nothing=nothing)
         merged = self._store.merge(key, answered, page, parts, reply.fetched_at, kept_at)
@@ -247,7 +247,7 @@ class BarsSource:
         self._store.merge(question.key, span, BarsText({}, 0), [(span, lifetime)], reply.fetched_at, now)
         return True
 
-    async def _make_room(self) -> None:
+    async def make_room(self) -> None:
         """Pack what is at rest, a few milliseconds at a time, so that the event loop keeps turning."""
         while self._store.crowded and self._store.pack_oldest(_PACKED_AT_ONCE):
             await self._clock.sleep(0)

@@ -8,7 +8,7 @@ row is not taken for one without a bar: it may be left out of whole-market answe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
@@ -28,7 +28,7 @@ from stock_service.reads.sources import Errand, Source
 from stock_service.vendor.request import VendorRequest, ask, bars_request
 
 DAILY = BarSize(1, "day")
-_MERGED_AT_ONCE = 50  # a millisecond or two
+_MERGED_AT_ONCE = 10  # a millisecond
 
 
 class Taken(Enum):
@@ -54,9 +54,20 @@ class Began:
 class MarketDays:
     """Fills series of daily bars from whole-market days."""
 
-    def __init__(self, *, source: Source, store: SeriesStore, policy: Policy, calendar: Calendar, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        source: Source,
+        store: SeriesStore,
+        make_room: Callable[[], Awaitable[None]],
+        policy: Policy,
+        calendar: Calendar,
+        clock: Clock,
+    ) -> None:
+        """Take parts; `make_room` packs what is at rest in `store`, a little at a time."""
         self._source = source
         self._store = store
+        self._make_room = make_room
         self._policy = policy
         self._calendar = calendar
         self._clock = clock
@@ -89,6 +100,7 @@ class MarketDays:
             if ticker in bars:
                 self._merge(SeriesKey(ticker, DAILY, adjusted=True), span, bars[ticker], began)
             if number % _MERGED_AT_ONCE == 0:
+                await self._make_room()
                 await self._clock.sleep(0)
         return Taken.TAKEN
 

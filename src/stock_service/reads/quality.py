@@ -158,32 +158,36 @@ def judge(gaps: Gaps, changes: Changes | None) -> Verdict:
 def told(verdict: Verdict, gaps: Gaps, changes: Changes | None, splits: Sequence[SplitDay]) -> tuple[str, str]:
     """Return the verdict in a sentence, and what to do."""
     changed = 0 if changes is None else changes.changed
-    lacking = f"{len(gaps.missing)} sessions without bars and {len(gaps.partial)} with too few"
+    lacking = f"{_count(len(gaps.missing), 'session')} without bars and {len(gaps.partial)} with too few"
     purge = "Have the ticker forgotten (POST /admin/purge) and ask again; the vendor's numbers then come with it."
-    report = "Report the days to the vendor with the request ids below; asking again will not help."
+    report = "Report the days to the vendor with the request ids; asking again will not help."
     match verdict:
         case Verdict.UNKNOWN if gaps.found:
             return f"Incomplete: {lacking}. Not compared with the vendor.", "Compare to learn whose fault it is."
         case Verdict.UNKNOWN:
             return "Complete by the calendar. Not compared with the vendor.", "Compare to learn of changed history."
         case Verdict.CACHE if changes is not None and changes.because == "split":
-            return f"The cache is behind a split: {changed} held bars are on the old scale.", purge
+            return f"The cache is behind a split: {_count(changed, 'held bar')} on the old scale.", purge
         case Verdict.CACHE:
-            return f"The cache is behind: the vendor has changed {changed} bars since they were stored.", purge
+            return f"The cache is behind: the vendor has changed {_count(changed, 'bar')} since.", purge
         case Verdict.VENDOR:
             return f"The vendor: {lacking}, in the vendor's own answer of just now too.", report
         case Verdict.BOTH:
-            return (
-                f"Both: the vendor has changed {changed} bars since, and lacks data ({lacking}).",
-                f"{purge} {report}",
-            )
+            both = f"Both: the vendor has changed {_count(changed, 'bar')} since, and lacks data ({lacking})."
+            return both, f"{purge} {report}"
         case Verdict.CLIENT:
+            held = changes is not None and changes.compared
+            here = "what is held is what the vendor says" if held else "nothing of it is held here that could be old"
             hint = f"adjusted prices before {splits[-1].day} differ from those you stored before it; " if splits else ""
             return (
-                "Neither the cache nor the vendor: complete by the calendar, and what is held is what the vendor says.",
+                f"Neither the cache nor the vendor: complete by the calendar, and {here}.",
                 f"If your numbers differ, look at the client: {hint}the adjusted flag, pages not followed (next_url), "
                 "times read in another zone than UTC.",
             )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def iso(at_ms: float) -> str:
@@ -200,12 +204,14 @@ def expected_starts(session: Session, midnight_ms: int, size: BarSize) -> range:
     return range(first, closes, step)
 
 
-def _longest_run(wanted: range, present: frozenset[int]) -> Sequence[int]:
-    longest: list[int] = []
-    run: list[int] = []
-    for at in wanted:
-        run = [] if at in present else [*run, at] if run else [at]
-        longest = run if len(run) > len(longest) else longest
+def _longest_run(wanted: range, present: frozenset[int]) -> range:
+    """Return the longest stretch of `wanted` of which nothing is present."""
+    longest, begins = wanted[:0], 0
+    for place, at in enumerate(wanted):
+        if at in present:
+            begins = place + 1
+        elif place + 1 - begins > len(longest):
+            longest = wanted[begins : place + 1]
     return longest
 
 

@@ -8,6 +8,8 @@ that finds its own first bars given up again stops, because the cache is too sma
 
 from __future__ import annotations
 
+import asyncio
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -37,7 +39,7 @@ _BEGINS_AFTER = 3.0  # clients come first, and the shared store takes a moment t
 _CALL_FOR = 30.0
 _PAUSE_LEAST, _PAUSE_MOST, _PAUSE_AWAY = 1.0, 300.0, 30.0
 _TRIES_MAX = 3  # of one question whose answers change nothing
-_LOOKED_AT_ONCE = 50
+_LOOKED_AT_ONCE = 5  # targets: a millisecond
 _WITNESSES = 3
 
 T = TypeVar("T")
@@ -104,6 +106,7 @@ class Warmer:
         self._clock = clock
         self._observer = observer
         self._quiet = False
+        self._markets = tuple(dict.fromkeys(map(market_of, settings.tickers)))
         self.state = State.WORKING
         self.targets = self.left = len(settings.tickers) * len(settings.wishes)
         self.calls = 0
@@ -149,11 +152,10 @@ class Warmer:
 
     def _look(self) -> Marks:
         wall, calendar = self._clock.wall(), self._calendar
-        markets = dict.fromkeys(map(market_of, self._settings.tickers))
         entitlement = self._settings.entitlement
         return Marks(
-            {market: last_ended(calendar, market, wall, entitlement) for market in markets},
-            {market: calendar.settled_day(market, wall) for market in markets},
+            {market: last_ended(calendar, market, wall, entitlement) for market in self._markets},
+            {market: calendar.settled_day(market, wall) for market in self._markets},
         )
 
     # --- one round ----------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ class Warmer:
             return
         witnesses, others = stocks[:_WITNESSES], stocks[_WITNESSES:]
         days = self._days_of(others)
-        chosen = choose_days([self._lacking(target, days) for target in others])
+        chosen = await asyncio.to_thread(choose_days, await self._find_lacking(others, days))
         if not chosen:
             return
         for witness in witnesses:
@@ -253,14 +255,17 @@ class Warmer:
         first, last = min(each.first for each in targets), max(each.last for each in targets)
         return [session.day for session in self._calendar.sessions_between(Market.STOCKS, first, last)]
 
-    def _lacking(self, target: Target, days: Sequence[date]) -> int:
-        """Return the days a stock lacks: bit n for `days[n]`."""
-        spans, mask = self._missing(target), 0
-        for number, day in enumerate(days):
-            at = midnight_ms(self._calendar, day)
-            if any(span.start <= at < span.stop for span in spans):
-                mask |= 1 << number
-        return mask
+    async def _find_lacking(self, targets: Sequence[Target], days: Sequence[date]) -> list[int]:
+        """Return the days each stock lacks: bit n for `days[n]`."""
+        starts, found = [midnight_ms(self._calendar, day) for day in days], []
+        for number, target in enumerate(targets):
+            mask = 0
+            for span in self._missing(target):
+                mask |= (1 << bisect_left(starts, span.stop)) - (1 << bisect_left(starts, span.start))
+            found.append(mask)
+            if number % _LOOKED_AT_ONCE == 0:
+                await self._clock.sleep(0)
+        return found
 
     # --- one call -----------------------------------------------------------------------------------------
 

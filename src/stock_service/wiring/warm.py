@@ -42,7 +42,9 @@ def make_warmer(
     return Warmer(
         WarmSettings(tickers, section.bars, policy_settings(settings).entitlement),
         bars=bars,
-        days=MarketDays(source=whole, store=store, policy=policy, calendar=calendar, clock=clock),
+        days=MarketDays(
+            source=whole, store=store, make_room=bars.make_room, policy=policy, calendar=calendar, clock=clock
+        ),
         evictions=lambda: store.evictions,
         calendar=calendar,
         clock=clock,
