@@ -9,6 +9,7 @@ from stock_service import __version__
 from stock_service.config.sections import Settings, UpstreamOptions
 
 _MIB = 1024 * 1024
+_TICKERS_SHOWN = 5
 
 
 def first_screen(settings: Settings, address: str, plan: str, *, simulated: bool = False) -> str:
@@ -38,7 +39,13 @@ def _vendor(settings: Settings, plan: str, *, simulated: bool) -> tuple[tuple[st
         ("vendor", f"simulated, at {upstream.url}; its prices are made up" if simulated else _real(upstream)),
         ("budget", f"{plan}; a question waits up to {settings.quota.max_wait:g} s for its turn"),
     )
-    return (*facts, ("records", f"into {upstream.record_dir}")) if upstream.record_dir else facts
+    warm = ", ".join(filter(None, (_few(settings.warm.tickers), settings.warm.tickers_file)))
+    more = (("records", f"into {upstream.record_dir}" if upstream.record_dir else ""), ("warms", warm))
+    return (*facts, *(fact for fact in more if fact[1]))
+
+
+def _few(tickers: tuple[str, ...]) -> str:
+    return ", ".join(tickers[:_TICKERS_SHOWN]) + (" …" if len(tickers) > _TICKERS_SHOWN else "")
 
 
 def _real(upstream: UpstreamOptions) -> str:

@@ -29,7 +29,7 @@ from stock_service.vendor.links import follow_target
 from stock_service.vendor.payloads import Bar, decode_bars, inspect_body
 from stock_service.vendor.request import VendorRequest, ask, bars_request, parse_request
 
-BARS_MAX = 200_000
+BARS_MAX = 100_000
 _CALL_FOR = 9.0
 
 
