@@ -1,7 +1,7 @@
 # One word per chore, the same for people and for continuous integration (.ci/run).
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix docs lock bench storm fleet fuzz drill clean system-tools
+.PHONY: help run test check fix docs lock bench bench-calls storm fleet fuzz drill clean system-tools
 
 PY := .venv/bin/python
 WORKERS ?= logical
@@ -33,6 +33,9 @@ lock: $(STAMPS)/dev ## write requirements/*.txt again; newest versions with: mak
 
 bench: $(STAMPS)/dev ## measure hits, misses, memory and start, against nginx and other peers
 	$(PY) -m bench
+
+bench-calls: $(STAMPS)/dev ## count vendor calls of four ways of working, beside nginx and a flat cache
+	$(PY) -m bench.calls
 
 storm: $(STAMPS)/dev ## faults under load, with a timeline
 	$(PY) -m bench.storm

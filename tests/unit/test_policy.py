@@ -196,6 +196,10 @@ OPEN, NIGHT = "2026-11-24T12:00", "2026-11-24T22:00"
         ("/v2/aggs/ticker/AAPL/prev", "2026-11-24T19:59:00", 5 * MINUTE),
         ("/v2/aggs/ticker/AAPL/prev", "2026-11-24T20:00:00", MINUTE),
         ("/v2/aggs/ticker/AAPL/prev", "2026-11-28T10:00:00", 14 * HOUR),  # Saturday: until 00:00
+        ("/v2/aggs/ticker/AAPL/prev", "2026-11-28T04:00:00", MINUTE),  # the night after Friday's session
+        ("/v2/aggs/ticker/AAPL/prev", "2026-11-28T21:00:00", 3 * HOUR),  # no session, nothing to move on to
+        ("/v2/aggs/ticker/AAPL/prev", "2026-11-30T03:00:00", 21 * HOUR),  # Monday before anything traded
+        ("/v2/aggs/ticker/X:BTCUSD/prev", "2026-11-28T21:00:00", MINUTE),
         ("/v2/aggs/grouped/locale/us/market/stocks/2026-11-24", OPEN, 5 * MINUTE),
         ("/v2/aggs/grouped/locale/us/market/stocks/2026-11-24", NIGHT, 15 * MINUTE),
         ("/v2/aggs/grouped/locale/us/market/stocks/2026-11-23", "2026-11-24T11:59:59", 1),

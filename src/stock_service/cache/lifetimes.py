@@ -85,7 +85,7 @@ TABLE: Mapping[str, Row] = {
     "bars/hour": _row(MINUTE, DAY, _MINUTE_STALE, *_SESSION, end_of_day=5 * MINUTE, past=_HISTORY),
     "bars/day": _row(MINUTE, DAY, _DAILY_STALE, *_SESSION, end_of_day=5 * MINUTE, past=_HISTORY),
     "prev": _row(5 * MINUTE, DAY, _DAILY_STALE, Cut.MIDNIGHT),
-    "prev/rolling": _row(MINUTE, MINUTE, _DAILY_STALE),  # 20:00 to 04:30 ET: the hour it moves on is not documented
+    "prev/rolling": _row(MINUTE, MINUTE, _DAILY_STALE),  # 20:00 to 04:30 ET after a session: the hour is not documented
     "grouped": _row(5 * MINUTE, 15 * MINUTE, _DAILY_STALE, *_SESSION, past=_HISTORY),
     "openclose": _row(MINUTE, 15 * MINUTE, _DAILY_STALE, *_SESSION, end_of_day=5 * MINUTE, past=_HISTORY),
     "indicator/minute": _row(30.0, DAY, _MINUTE_STALE, *_SESSION, end_of_day=5 * MINUTE, past=_HISTORY),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import time
+from datetime import time, timedelta
 
 from stock_service.cache.subject import asked_params
 from stock_service.market.calendar import Calendar
 from stock_service.market.hours import instant
-from stock_service.market.markets import Market
+from stock_service.market.markets import Market, market_of
 from stock_service.vendor.endpoints import Group
 from stock_service.vendor.request import VendorRequest
 
@@ -48,12 +48,18 @@ _VARIANTS: Mapping[Group, Callable[[VendorRequest], str]] = {
 }
 
 
+def _rolls(market: Market, wall: float, calendar: Calendar) -> bool:
+    """Return whether `prev` may be moving on: only in the night after a session, so not through a weekend."""
+    day = calendar.day_of(Market.STOCKS, wall)
+    if wall >= instant(day, _ROLL_FROM):
+        return calendar.session_of(market, day) is not None
+    return wall < instant(day, _ROLL_UNTIL) and calendar.session_of(market, day - timedelta(days=1)) is not None
+
+
 def row_name(request: VendorRequest, wall: float, calendar: Calendar) -> str:
     """Return the name of the table's row for `request`; `prev` moves to another row around the turn of the day."""
     group = request.endpoint.group
     if group is Group.PREV:
-        day = calendar.day_of(Market.STOCKS, wall)
-        rolling = not instant(day, _ROLL_UNTIL) <= wall < instant(day, _ROLL_FROM)
-        return "prev/rolling" if rolling else "prev"
+        return "prev/rolling" if _rolls(market_of(request.path_params.get("ticker", "")), wall, calendar) else "prev"
     variant = _VARIANTS[group](request) if group in _VARIANTS else ""
     return f"{group}/{variant}" if variant else str(group)
