@@ -31,7 +31,7 @@ docs: $(STAMPS)/dev ## write the generated pages of docs/ again
 lock: $(STAMPS)/dev ## write requirements/*.txt again; newest versions with: make lock UPGRADE=--upgrade
 	scripts/lock $(UPGRADE)
 
-bench: $(STAMPS)/dev ## measure hits, misses, memory and start, against nginx and other peers
+bench: $(STAMPS)/dev system-tools ## measure hits, misses, memory and start, against nginx and other peers
 	$(PY) -m bench
 
 bench-calls: $(STAMPS)/dev ## count vendor calls of four ways of working, beside nginx and a flat cache

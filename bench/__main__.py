@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,17 @@ def main() -> None:
     results: dict[str, Any] = {"machine": platform.platform(), "python": platform.python_version()}
     for name, run in _PARTS.items():
         if name in asked.parts or not (asked.parts or name in _ONLY_WHEN_NAMED):
-            results[name] = run(asked)
+            try:
+                results[name] = run(asked)
+            except RuntimeError as error:  # a program is missing, or did not start: the other parts can do without
+                results[name] = {"failed": str(error)}
+                print(f"\n{name}: not measured: {error}", file=sys.stderr)
     _OUT.mkdir(exist_ok=True)
     path = _OUT / "results.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\nwritten to {path}")
+    if any("failed" in result for result in results.values() if isinstance(result, dict)):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
