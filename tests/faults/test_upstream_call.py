@@ -322,3 +322,22 @@ async def test_a_handshake_that_hangs_or_breaks_is_tried_once_more(greeting: str
     server.close()
     await asyncio.sleep(0.02)
     assert seen.outcomes() == outcomes
+
+
+async def test_every_exchange_is_counted_as_a_call_and_a_refusal_as_none() -> None:
+    """What a client is told it spent is what the vendor was asked: attempts repeated included, refusals not."""
+    counted: list[float] = []
+
+    async def ask(upstream: Upstream) -> None:
+        deadline = time.monotonic() + 9.0
+        with pytest.raises(ServiceError):
+            await upstream.fetch(
+                BARS, deadline=deadline, priority=Priority.INTERACTIVE, spend=lambda: counted.append(time.monotonic())
+            )
+
+    script = answering(HTML, "502 Bad Gateway", content_type="text/html")
+    async with raw_vendor(script) as vendor, upstream_to(vendor.url, Window(2, 60.0)) as upstream:
+        await ask(upstream)
+        assert len(counted) == vendor.requests == 2
+        await ask(upstream)
+        assert len(counted) == vendor.requests == 2

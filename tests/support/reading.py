@@ -69,8 +69,15 @@ class Vendor:
         self.now_answer: Callable[[VendorRequest], bytes | Exception] | None = None
 
     async def fetch(
-        self, request: VendorRequest, *, deadline: float, priority: Priority, edge: Mapping[str, str]
+        self,
+        request: VendorRequest,
+        *,
+        deadline: float,
+        priority: Priority,
+        edge: Mapping[str, str],
+        spend: Callable[[], None],
     ) -> Reply:
+        spend()
         call = Call(request, priority, deadline, self._clock.monotonic())
         self.calls.append(call)
         if self.now_answer is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -99,8 +99,15 @@ class TableVendor:
         self.held: list[asyncio.Future[None]] = []
 
     async def fetch(
-        self, request: VendorRequest, *, deadline: float, priority: Priority, edge: Mapping[str, str]
+        self,
+        request: VendorRequest,
+        *,
+        deadline: float,
+        priority: Priority,
+        edge: Mapping[str, str],
+        spend: Callable[[], None],
     ) -> Reply:
+        spend()
         began = self._clock.monotonic()
         self.asked.append(request.target)
         path = request.target.partition("?")[0]

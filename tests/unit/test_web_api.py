@@ -52,7 +52,8 @@ async def front() -> Front:
 def answer_with(front: Front, answerer: Answerer) -> None:
     """Let the vendor answer by route; an integer is a bare error status."""
 
-    async def fetch(request: VendorRequest, **_: Any) -> Reply:
+    async def fetch(request: VendorRequest, *, spend: Callable[[], None], **_: Any) -> Reply:
+        spend()
         front.desk.vendor.calls.append(request)  # type: ignore[arg-type]
         given = answerer(request)
         now = front.desk.clock.monotonic()

@@ -203,9 +203,12 @@ class BarsSource:
                 if seat.recalled is not None:
                     recalled, kept_at = seat.recalled.reply, seat.recalled.kept_at
                     return await self._merge(question.key, span, recalled, kept_at, descending=question.descending)
-                errand.spend()
                 reply = await self._upstream.fetch(
-                    request, deadline=errand.deadline, priority=errand.priority, edge=errand.edge
+                    request,
+                    deadline=errand.deadline,
+                    priority=errand.priority,
+                    edge=errand.edge,
+                    spend=errand.spend,
                 )
                 if reply.status != 200:
                     return Filled(span, reply, refused=not self._took_withheld(question, span, reply))

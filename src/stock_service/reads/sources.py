@@ -25,9 +25,15 @@ class Upstream(Protocol):
     """Whoever asks the vendor."""
 
     async def fetch(
-        self, request: VendorRequest, *, deadline: float, priority: Priority, edge: Mapping[str, str]
+        self,
+        request: VendorRequest,
+        *,
+        deadline: float,
+        priority: Priority,
+        edge: Mapping[str, str],
+        spend: Callable[[], None],
     ) -> Reply:
-        """Return the vendor's answer or raise one of the family."""
+        """Return the vendor's answer or raise one of the family; `spend` is called for each exchange."""
         ...
 
 
@@ -43,7 +49,7 @@ class LifetimePolicy(Protocol):
 class Errand:
     """One fetch: what for, until when (monotonic), and how.
 
-    `force`: what is kept does not count. `spend` is called once for each vendor call, before it is made. `edge` are
+    `force`: what is kept does not count. `spend` is called for each vendor call as it begins. `edge` are
     headers to send with it.
     """
 
@@ -103,10 +109,13 @@ class VendorSource:
         ) as seat:
             if seat.recalled is not None:
                 return Brought(seat.recalled.reply, seat.recalled.lifetime, asked=False)
-            errand.spend()
             try:
                 reply = await self._upstream.fetch(
-                    errand.request, deadline=errand.deadline, priority=errand.priority, edge=errand.edge
+                    errand.request,
+                    deadline=errand.deadline,
+                    priority=errand.priority,
+                    edge=errand.edge,
+                    spend=errand.spend,
                 )
             except ServiceError as error:
                 if seat.fallback is None or not may_fall_back(error):

@@ -278,14 +278,13 @@ class Warmer:
         """
         while True:
             self._check()
-            self.state, calls = State.WORKING, self.calls
+            self.state = State.WORKING
             try:
                 return await work(self._errand(request))
             except (VendorFailed, VendorSlow):
                 await self._pause(State.AWAY, _PAUSE_AWAY)
                 raise
             except QuotaSpent as error:
-                self.calls = calls  # nothing was sent, save where the vendor itself said 429
                 await self._pause(State.WAITING, error.retry_after)
             except ServiceError as error:
                 await self._pause(State.AWAY, getattr(error, "retry_after", None) or _PAUSE_AWAY)

@@ -71,6 +71,10 @@ class UpstreamSettings:
         return replace(self.breaker.for_volume(most_calls), lease_for=self.client.attempt_for + 1.0)
 
 
+def _unmetered() -> None:
+    """Count the call for nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Failure:
     """A sent attempt that brought no answer: what to raise, unless another attempt is worth it."""
@@ -107,6 +111,7 @@ class Upstream:
         deadline: float,
         priority: Priority,
         edge: Mapping[str, str] | None = None,
+        spend: Callable[[], None] = _unmetered,
     ) -> Reply:
         """Return the vendor's complete answer: 200, or a 4xx that is the asker's own.
 
@@ -115,6 +120,7 @@ class Upstream:
             deadline: monotonic instant by which this must be over.
             priority: who asks; background work never waits.
             edge: headers naming the asker's own user, to pass on; others are dropped (`vendor/edge.py`).
+            spend: called for each exchange as it begins: a repeated attempt is a call too, a refused one is none.
 
         Raises:
             QuotaSpent: no slot soon enough, or the vendor said 429; with the true time to the next slot.
@@ -125,7 +131,7 @@ class Upstream:
             Overloaded: no seat for another call.
         """
         for attempt in count(1):
-            result = await self._attempt(request, deadline, priority, edge)
+            result = await self._attempt(request, deadline, priority, edge, spend)
             if isinstance(result, Reply):
                 return result
             pause = self._decide_pause(request, result, attempt, deadline, priority)
@@ -135,7 +141,12 @@ class Upstream:
         raise AssertionError
 
     async def _attempt(
-        self, request: VendorRequest, deadline: float, priority: Priority, edge: Mapping[str, str] | None
+        self,
+        request: VendorRequest,
+        deadline: float,
+        priority: Priority,
+        edge: Mapping[str, str] | None,
+        spend: Callable[[], None],
     ) -> Reply | _Failure:
         group = request.endpoint.group.value
         now = self._in_time(deadline)
@@ -149,6 +160,7 @@ class Upstream:
             except ServiceError:
                 self._slots.refund(spent)
                 raise
+            spend()
             return await self._exchange(request, spent, admission, deadline, edge)
 
     async def _exchange(
