@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,6 +136,7 @@ def test_watch_ends_when_a_pod_falls_silent(pair: Pair, tmp_path: Path) -> None:
             seen = len(cluster.server.seen)
             while len(cluster.server.seen) < seen + 6:
                 assert watching.poll() is None
+                threading.Event().wait(0.05)
             cluster.store.pod_url = "http://127.0.0.1:1"
             assert watching.stdout is not None
             said = watching.stdout.read()
