@@ -26,7 +26,7 @@ _TICKERS = ("AMD", "AMZN", "BAC", "COST", "CSCO", "GE", "IBM", "INTC", "KO", "ME
 _FIRST_DAY = date(2023, 1, 9)
 _KNOWN_A_LOOK = 25  # answers between two looks, so that what happens now is told from what was
 _NEW_A_LOOK = 8
-_FOUND_WITHIN = 40.0
+_FOUND_WITHIN = 60.0
 _OVER_WITHIN = 60.0
 _QUICK = {
     "STOCKS_QUOTA__CALLS": "1000",

@@ -22,7 +22,7 @@ from stock_service.operate.asking import Service
 _KEY = "drill-key"
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 _LOOK_EVERY = 0.05
-_STARTS_WITHIN = 600  # looks
+_STARTS_WITHIN = 1200  # looks
 _OURS = ("STOCKS_", "POLYGON_", "MASSIVE_")
 _QUICK_EXIT = {
     "STOCKS_SERVER__DRAIN_WAIT": "0",
