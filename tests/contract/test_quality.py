@@ -103,6 +103,23 @@ async def test_a_session_the_vendor_lacks_is_the_vendors() -> None:
         assert found["request_ids"]
 
 
+async def test_a_ticker_without_any_bar_is_told_apart_from_a_gap() -> None:
+    async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
+        house.vendor.mend = lambda target, body: b'{"status":"OK","resultsCount":0}' if "/range/" in target else body
+        found = await report(house, DAYS)
+        assert (found["verdict"], len(found["gaps"]["missing"])) == ("vendor", 23)
+        assert "no bar of it in this span at all" in found["told"]
+
+
+@pytest.mark.parametrize("days", ["from=2025-12-01&to=2025-12-31", "from=2025-11-15&to=2025-11-16"])
+async def test_days_without_a_session_say_nothing(days: str) -> None:
+    """To come, and a weekend."""
+    async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
+        found = await report(house, f"/api/stocks/AAPL/quality?{days}")
+        assert (found["verdict"], found["gaps"]["sessions"]) == ("unknown", 0)
+        assert "nothing to hold it against" in found["told"]
+
+
 async def test_an_hour_without_minutes_is_found_where_the_ticker_trades_all_day() -> None:
     hole = range(1_762_956_000_000, 1_762_959_600_000)  # 12 November 2025, 09:00 to 10:00 in New York
 

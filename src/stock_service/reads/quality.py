@@ -147,11 +147,13 @@ def compare(
 
 
 def judge(gaps: Gaps, changes: Changes | None) -> Verdict:
-    """Return whose fault it is; without a comparison nobody can tell."""
+    """Return whose fault it is; without a comparison, or a session that has ended, nobody can tell."""
     if changes is None:
         return Verdict.UNKNOWN
     if changes.changed:
         return Verdict.BOTH if gaps.found else Verdict.CACHE
+    if not gaps.sessions:
+        return Verdict.UNKNOWN
     return Verdict.VENDOR if gaps.found else Verdict.CLIENT
 
 
@@ -162,6 +164,8 @@ def told(verdict: Verdict, gaps: Gaps, changes: Changes | None, splits: Sequence
     purge = "Have the ticker forgotten (POST /admin/purge) and ask again; the vendor's numbers then come with it."
     report = "Report the days to the vendor with the request ids; asking again will not help."
     match verdict:
+        case Verdict.UNKNOWN if not gaps.sessions:
+            return "No session in this span has ended: there is nothing to hold it against.", "Ask for earlier days."
         case Verdict.UNKNOWN if gaps.found:
             return f"Incomplete: {lacking}. Not compared with the vendor.", "Compare to learn whose fault it is."
         case Verdict.UNKNOWN:
@@ -170,6 +174,9 @@ def told(verdict: Verdict, gaps: Gaps, changes: Changes | None, splits: Sequence
             return f"The cache is behind a split: {_count(changed, 'held bar')} on the old scale.", purge
         case Verdict.CACHE:
             return f"The cache is behind: the vendor has changed {_count(changed, 'bar')} since.", purge
+        case Verdict.VENDOR if len(gaps.missing) == gaps.sessions:
+            nothing = "The vendor has no bar of it in this span at all."
+            return nothing, "Check the ticker, the days it was listed, and how far back your plan reaches."
         case Verdict.VENDOR:
             return f"The vendor: {lacking}, in the vendor's own answer of just now too.", report
         case Verdict.BOTH:
