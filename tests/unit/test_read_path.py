@@ -9,6 +9,7 @@ import pytest
 from stock_service.base.errors import CircuitOpen, NotCached, QuotaSpent, VendorFailed, VendorSlow
 from stock_service.base.events import FetchJoined, OlderDropped, RefreshFailed, StaleServed
 from stock_service.cache.freshness import Lifetime
+from stock_service.reads.chains import next_page_key
 from stock_service.reads.decide import ANY_WAY, Wishes
 from stock_service.reads.read_path import Answer, Via
 from stock_service.upstream.call import Priority
@@ -246,3 +247,44 @@ async def test_doubt_ends_with_a_real_answer(desk: Desk, request_: VendorRequest
     desk.clock.shift(60.0)
     desk.vendor.now_answer = lambda _: NOTHING
     assert (await read(desk, request_)).reason == "unconfirmed-empty"
+
+
+async def test_a_newer_page_is_never_joined_to_an_older_next_one(desk: Desk) -> None:
+    """Rows that moved between the two fetches would be missing or come twice; the third page follows the second."""
+    pages = [ask("/v3/reference/tickers", limit=2), *(ask("/v3/reference/tickers", cursor=each) for each in "ab")]
+
+    def answer(request: VendorRequest) -> bytes:
+        place = [page.key for page in pages].index(request.key)
+        more = f',"next_url":"https://api.polygon.io{pages[place + 1].target}"' if place < 2 else ""
+        return f'{{"results":[{{"ticker":"T{place}"}}]{more},"status":"OK"}}'.encode()
+
+    desk.vendor.now_answer = answer
+    for _ in range(2):
+        for page in pages:
+            await read(desk, page)
+    assert len(desk.vendor.calls) == 3
+    desk.clock.shift(5.0)
+    await read(desk, pages[0], Wishes(force=True))
+    assert [(await read(desk, page)).via for page in pages] == [Via.HIT, Via.MISS, Via.MISS]
+    assert [(await read(desk, page)).via for page in pages] == [Via.HIT] * 3
+    assert len(desk.vendor.calls) == 6
+
+
+async def test_an_older_next_page_still_stands_in_when_the_vendor_fails(desk: Desk) -> None:
+    first, second = ask("/v3/reference/tickers"), ask("/v3/reference/tickers", cursor="a")
+    body = b'{"next_url":"https://api.polygon.io/v3/reference/tickers?cursor=a","results":[{"ticker":"T"}]}'
+    desk.vendor.now_answer = lambda request: body if request.key == first.key else BODY
+    for page in (first, second):
+        await read(desk, page)
+    desk.clock.shift(5.0)
+    await read(desk, first, Wishes(force=True))
+    desk.vendor.now_answer = lambda _: VendorSlow(1.0)
+    assert (await read(desk, second)).via is Via.STALE
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["", "https://elsewhere.example/v3/reference/tickers?cursor=a", "nothing", "/v2/aggs/ticker/A/range/1/day/x/y"],
+)
+def test_a_link_that_may_not_be_followed_leads_to_no_page(link: str) -> None:
+    assert next_page_key(b'{"next_url":"%b"}' % link.encode(), frozenset({b"https://api.polygon.io"})) is None

@@ -29,6 +29,7 @@ from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.cache.outdated import Outdated
+from stock_service.reads.chains import next_page_key
 from stock_service.reads.decide import (
     ANY_WAY,
     Fetch,
@@ -265,6 +266,10 @@ class ReadPath:
         if entry.fetched_at < self._outdated.counts_from(request):
             entry.expire(self._clock.monotonic())
         self._memory.put(entry)
+        following = next_page_key(entry.body, self._settings.origins) if entry.links else None
+        later = None if following is None else self._memory.peek(following)
+        if later is not None and later.fetched_at < entry.fetched_at:
+            later.expire(self._clock.monotonic())
         return entry
 
 
