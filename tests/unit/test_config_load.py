@@ -228,6 +228,9 @@ def test_loopback_may_be_anonymous(host: str) -> None:
             "server.watchdog_dump 30s must be less than server.watchdog_exit 30s",
         ),
         ({"STOCKS_ACCESS__KEYS_FILE": "/nowhere/keys"}, "access.keys_file /nowhere/keys is not there"),
+        ({"STOCKS_CACHE__DIR": "/nowhere"}, "cache.dir /nowhere is no folder this user can write to"),
+        ({"STOCKS_CACHE__DIR": "/tmp", "STOCKS_SHARED__URL": "valkey://h"}, "cache.dir is for one machine without"),
+        ({"STOCKS_SHARED__CA_FILE": "/nowhere/ca"}, "shared.ca_file /nowhere/ca is not there"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(env: dict[str, str], problem: str) -> None:

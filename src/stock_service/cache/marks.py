@@ -40,13 +40,13 @@ def parse_mark(series: str, text: str) -> Mark | None:
 
 
 def choose_marks(
-    marks: Sequence[Mark], wanted: Sequence[Span], known_at: Callable[[Span], float], read: Set[Mark]
+    marks: Sequence[Mark], wanted: Sequence[Span], known_at: Callable[[Span], float], read: Set[str]
 ) -> list[Mark]:
     """Return the marks to read for `wanted`: the latest first, each adding something the others do not say.
 
     Args:
         known_at: when the oldest part of a span was fetched that is known here; minus infinity for a hole.
-        read: what was read already and did not settle the matter.
+        read: keys that were read already and did not settle the matter.
     """
     covered: Ranges[bool] = Ranges()
     chosen: list[Mark] = []
@@ -56,7 +56,7 @@ def choose_marks(
             start, stop = max(want.start, mark.span.start), min(want.stop, mark.span.stop)
             for gap in covered.gaps(start, stop):
                 adds = adds or mark.fetched_at > known_at(gap) + _SAME_FETCH_FOR
-        if not adds or mark in read:
+        if not adds or mark.key in read:
             continue
         covered.put(*mark.span, True)
         chosen.append(mark)

@@ -107,7 +107,7 @@ class BarsSource:
             return await self._beyond.fetch(errand)
         latest: Filled | None = None
         asked = errand.force
-        read: set[Mark] = set()
+        read: set[str] = set()
         if errand.force:
             latest = await self._fill(question, question.span, errand)
         tried: list[Span] = []
@@ -139,7 +139,7 @@ class BarsSource:
                 )
         raise VendorFailed("endless-pages")
 
-    async def cover(self, question: BarsQuestion, read: set[Mark], errand: Errand) -> Filled | None:
+    async def cover(self, question: BarsQuestion, read: set[str], errand: Errand) -> Filled | None:
         """Get the first part of `question` that is missing or no longer fresh; None: there is none.
 
         Args:
@@ -174,14 +174,14 @@ class BarsSource:
         return ready.refresh if errand.background and not asked else ()
 
     async def _recall(
-        self, errand: Errand, question: BarsQuestion, wanted: tuple[Span, ...], read: set[Mark]
+        self, errand: Errand, question: BarsQuestion, wanted: tuple[Span, ...], read: set[str]
     ) -> list[Filled]:
         """Take over what the fleet has of `wanted` and had not been `read`; return what there was."""
         key = question.key
         counts_from = self._outdated.counts_from(errand.request)
         marks = [mark for mark in await self._fleet.marks(key.text) if mark.fetched_at >= counts_from]
         chosen = choose_marks(marks, wanted, lambda span: self._store.known_at(key, span), read)
-        read.update(chosen)
+        read.update(mark.key for mark in chosen)
         found = await asyncio.gather(*(self._fleet.recall(mark.key, counts_from) for mark in chosen))
         known = []
         for mark, recalled in zip(chosen, found, strict=True):

@@ -21,7 +21,6 @@ from stock_service.base.clock import Clock
 from stock_service.base.errors import QuotaSpent, ServiceError, VendorFailed, VendorSlow
 from stock_service.base.events import Faulted, Observer, Warmed
 from stock_service.cache.bar_questions import BarsQuestion, ask_for
-from stock_service.cache.marks import Mark
 from stock_service.cache.policy import Entitlement
 from stock_service.cache.ranges import Span
 from stock_service.cache.wishes import Wish
@@ -204,7 +203,7 @@ class Warmer:
 
     async def _fill(self, target: Target) -> Fate:
         question, tries = question_about(target), 0
-        request, read = ask_for(question.key, question.span), set[Mark]()
+        request, read = ask_for(question.key, question.span), set[str]()
         while missing := self._bars.missing(question):
             try:
                 filled = await self._call(request, partial(self._bars.cover, question, read))
