@@ -1,1 +1,1 @@
-"""What the steps of the runbook run. Talks to a running service over public HTTP only."""
+"""What the steps of the runbook run: they speak to a service by its public HTTP, to a cluster by kubectl and helm."""
