@@ -205,6 +205,18 @@ async def test_a_day_in_motion_is_neither_a_gap_nor_a_change() -> None:
         assert (found["verdict"], found["gaps"]["sessions"], found["compared_until"]) == ("client", 4, "2025-11-19")
 
 
+async def test_bars_the_service_would_ask_for_anew_are_not_held_against_it() -> None:
+    """Settled history is looked at again after 30 days by itself."""
+    async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
+        await hold(house, "2025-10-01", "2025-10-31")
+        house.vendor.mend = changed(lambda bar: bar.update(v=5))
+        assert (await report(house, DAYS))["changes"]["changed"] == 23
+        await house.pass_time(31 * 86_400.0)
+        found = await report(house, DAYS)
+        assert (found["verdict"], found["changes"]["compared"]) == ("client", 0)
+        assert "nothing of it is held here" in found["told"]
+
+
 async def test_without_a_comparison_nobody_is_accused() -> None:
     async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
         house.vendor.mend = without("2025-10-07")
