@@ -135,6 +135,17 @@ async def test_a_connection_closed_just_as_we_send_costs_the_asker_nothing(how: 
     assert (vendor.requests, vendor.connections) == (3, 2)
 
 
+async def test_a_vendor_that_closes_every_idle_connection_neither_opens_the_breaker_nor_spends_the_retries() -> None:
+    """It answers every question; a budget of one retry in ten seconds would not have lasted."""
+    async with raw_vendor(good) as vendor, upstream_to(vendor.url, patience=10.0) as upstream:
+        await fetch(upstream)
+        for _ in range(30):
+            vendor.scripts = [sending(b"", then="close")]
+            assert (await fetch(upstream)).status == 200
+        assert upstream.snapshot()["circuit_breaker"]["state"] == "closed"
+    assert vendor.requests == 1 + 2 * 30
+
+
 async def test_nobody_listens_and_the_asker_hears_it_quickly() -> None:
     async with raw_vendor(good) as vendor:
         url = vendor.url

@@ -252,7 +252,7 @@ async def test_a_stale_connection_is_reported_and_not_asked_again_behind_our_bac
         with pytest.raises(ExchangeFailed) as caught:
             await client.exchange("/", accept="*/*", within=5.0)
         await client.aclose()
-    assert caught.value.fault is Fault.LOST_EARLY
+    assert caught.value.fault is Fault.LOST_KEPT
     assert (vendor.requests, vendor.connections) == (2, 1)
 
 

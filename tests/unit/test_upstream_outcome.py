@@ -78,6 +78,7 @@ def test_an_answer_has_one_class(status: int, content_type: str, body: bytes, ou
     [
         (Fault.UNREACHABLE, "transport_early", True),
         (Fault.LOST_EARLY, "transport_early", True),
+        (Fault.LOST_KEPT, "idle_closed", True),
         (Fault.LOST_LATE, "transport_late", True),
         (Fault.CONNECT_TIMEOUT, "timeout", True),
         (Fault.TIMEOUT, "timeout", False),
@@ -110,6 +111,7 @@ def test_every_fault_has_a_class_and_every_class_a_rule() -> None:
         ("credential", "ignored", "failure", False),
         ("server", "failure", "ignored", False),
         ("transport_early", "failure", "ignored", False),
+        ("idle_closed", "ignored", "ignored", False),
         ("transport_late", "failure", "ignored", False),
         ("timeout", "failure", "ignored", False),
         ("invalid", "failure", "ignored", False),

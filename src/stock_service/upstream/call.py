@@ -77,10 +77,14 @@ def _unmetered() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A sent attempt that brought no answer: what to raise, unless another attempt is worth it."""
+    """A sent attempt that brought no answer: what to raise, unless another attempt is worth it.
+
+    `free`: the vendor most likely never saw it, so another one is no retry as far as the budget is concerned.
+    """
 
     error: ServiceError
     retry: bool
+    free: bool
 
 
 class Upstream:
@@ -185,7 +189,8 @@ class Upstream:
         answer = judged.exchange
         if answer is not None and judged.judgement.rule.passes:
             return Reply(answer.status, answer.content_type, answer.body, began_at, answer.request_id)
-        return _Failure(self._error(judged, took), judged.judgement.retry and not _wish(judged))
+        retry = judged.judgement.retry and not _wish(judged)
+        return _Failure(self._error(judged, took), retry, free=outcome is Outcome.IDLE_CLOSED)
 
     async def _take_slot(self, priority: Priority, latest: float, key: str) -> Spent:
         asked_at = self._clock.monotonic()
@@ -221,7 +226,9 @@ class Upstream:
             return None
         retry = self._settings.retry
         attempts = retry.interactive_attempts if priority.waits else retry.background_attempts
-        decision = self._retries.decide(attempt=attempt, attempts=attempts, now=now, deadline=deadline)
+        decision = self._retries.decide(
+            attempt=attempt, attempts=attempts, now=now, deadline=deadline, free=failure.free
+        )
         if decision is Stopped.ATTEMPTS:
             return None
         self._observer.notify(VendorRetried(group, "done" if isinstance(decision, Pause) else decision.value))

@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
@@ -180,12 +181,23 @@ class VendorClient:
 
 
 def _waiting_for_first_byte(seconds: float) -> type[aiohttp.ClientResponse]:
-    """Return the class of responses whose head must come within so many seconds of the request being sent."""
+    """Return the class of responses whose head must come within so many seconds of the request being sent.
+
+    It knows which connections have served before: the vendor may close such a one just as we send.
+    """
+    served: WeakSet[object] = WeakSet()
 
     class Response(aiohttp.ClientResponse):
         async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-            async with asyncio.timeout(seconds):
-                return await super().start(connection)
+            kept = connection.protocol in served
+            served.add(connection.protocol)
+            try:
+                async with asyncio.timeout(seconds):
+                    return await super().start(connection)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                if not kept:
+                    raise
+            raise ExchangeFailed(Fault.LOST_KEPT)  # outside the handler, so that the library's error is not chained
 
     return Response
 

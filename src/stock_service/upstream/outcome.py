@@ -22,6 +22,9 @@ class Fault(Enum):
 
     UNREACHABLE = "unreachable"  # refused, no address, handshake reset
     LOST_EARLY = "lost_early"  # the connection ended before an answer began
+    LOST_KEPT = (
+        "lost_kept"  # as lost_early, on a connection that had served before: the vendor's idle timer, most often
+    )
     LOST_LATE = "lost_late"  # the connection ended, or the coding stopped, inside the body
     CONNECT_TIMEOUT = "connect_timeout"
     TIMEOUT = "timeout"
@@ -45,6 +48,7 @@ class Outcome(StrEnum):
     SERVER = "server"
     TRANSPORT_EARLY = "transport_early"
     TRANSPORT_LATE = "transport_late"
+    IDLE_CLOSED = "idle_closed"
     TIMEOUT = "timeout"
     INVALID = "invalid"
     CERTIFICATE = "certificate"
@@ -70,6 +74,7 @@ RULES: dict[Outcome, Rule] = {
     Outcome.SERVER: Rule(_BROKEN, _SILENT),
     Outcome.TRANSPORT_EARLY: Rule(_BROKEN, _SILENT),
     Outcome.TRANSPORT_LATE: Rule(_BROKEN, _SILENT),
+    Outcome.IDLE_CLOSED: Rule(_SILENT, _SILENT),
     Outcome.TIMEOUT: Rule(_BROKEN, _SILENT),
     Outcome.INVALID: Rule(_BROKEN, _SILENT),
     Outcome.CERTIFICATE: Rule(_BROKEN, _SILENT),
@@ -94,6 +99,7 @@ class Judgement:
 _FAULTS: dict[Fault, Judgement] = {
     Fault.UNREACHABLE: Judgement(Outcome.TRANSPORT_EARLY, retry=True),
     Fault.LOST_EARLY: Judgement(Outcome.TRANSPORT_EARLY, retry=True),
+    Fault.LOST_KEPT: Judgement(Outcome.IDLE_CLOSED, retry=True),
     Fault.LOST_LATE: Judgement(Outcome.TRANSPORT_LATE, retry=True),
     Fault.CONNECT_TIMEOUT: Judgement(Outcome.TIMEOUT, retry=True),
     Fault.TIMEOUT: Judgement(Outcome.TIMEOUT),

@@ -57,16 +57,20 @@ class Retries:
         """Count an attempt that leaves: the budget grows with live traffic, not with what we refuse ourselves."""
         self._counts.add(now)
 
-    def decide(self, *, attempt: int, attempts: int, now: float, deadline: float) -> Pause | Stopped:
+    def decide(
+        self, *, attempt: int, attempts: int, now: float, deadline: float, free: bool = False
+    ) -> Pause | Stopped:
         """Return the pause before the next attempt, taken from the budget, or why there is none.
 
-        `attempt` of `attempts` has failed at `now`.
+        `attempt` of `attempts` has failed at `now`. A `free` one takes nothing from the budget.
         """
         if attempt >= attempts:
             return Stopped.ATTEMPTS
         pause = self._draw() * min(self._settings.pause_max, self._settings.first_pause * 2.0 ** (attempt - 1))
         if deadline - now < pause + self._settings.attempt_needs:
             return Stopped.DEADLINE
+        if free:
+            return Pause(pause)
         attempts_sent, retries = self._counts.sums(now)
         firsts = attempts_sent - retries
         if retries >= max(self._settings.budget_floor, firsts * self._settings.budget_percent // 100):
