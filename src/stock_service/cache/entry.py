@@ -19,6 +19,7 @@ from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.vendor.links import LinkSpans, point_pieces
 
 CACHE_NAME = b"stock-service"
+DERIVED = b"; detail=derived"
 # Measured by bench/memory.py: an entry with one variant, its rendered head, a taught line, and the rows of the tables,
 # that of the eviction's memory of keys included; and another variant with its head.
 OVERHEAD_BYTES = 1_800
@@ -133,6 +134,7 @@ class Entry:
         "aged_from",
         "body",
         "content_type",
+        "derived",
         "fetched_at",
         "fresh_until",
         "group",
@@ -163,6 +165,8 @@ class Entry:
         now: float,
         links: LinkSpans = (),
         aged_from: float | None = None,
+        *,
+        derived: bool = False,
     ) -> None:
         body = reply.body
         self.key = key
@@ -175,6 +179,7 @@ class Entry:
         self.fresh_until = now + lifetime.fresh_for
         self.soft_until = self.fresh_until + lifetime.stale_while_for
         self.hard_until = self.fresh_until + max(lifetime.stale_while_for, lifetime.stale_error_for)
+        self.derived = derived  # made here of other answers, and said to be
         self.vendor_request_id = reply.request_id
         self.links = links
         self.hits = 0
@@ -220,7 +225,7 @@ class Entry:
 
     def hit_status(self, now: float) -> bytes:
         """Return what `Cache-Status` says of a hit at `now`."""
-        return b"%b; hit; ttl=%d" % (CACHE_NAME, self.ttl(now))
+        return b"%b; hit; ttl=%d%b" % (CACHE_NAME, self.ttl(now), DERIVED if self.derived else b"")
 
     def same_age_until(self, now: float) -> float:
         """Return the end of the second of age that `now` is in, or of the freshness if that is sooner."""

@@ -136,6 +136,11 @@ class CacheOptions:
     """What is kept."""
 
     max_bytes: int = option(64 * 1024**2, kinds.size("1MiB", "64GiB"), "Answers kept in memory, overhead counted.")
+    rollup: bool = option(
+        False,
+        kinds.switch(),
+        "Make longer bars of kept minutes or days when that saves a vendor call. Such answers say `detail=derived`.",
+    )
     dir: str = option(
         "",
         _path,

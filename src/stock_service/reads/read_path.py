@@ -256,7 +256,16 @@ class ReadPath:
         cleaned = reply if body is reply.body else replace(reply, body=body)
         links = find_links(body, origins)
         now = self._clock.monotonic()
-        return Entry(request.key, request.endpoint.group, cleaned, lifetime, now, links, brought.aged_from)
+        return Entry(
+            request.key,
+            request.endpoint.group,
+            cleaned,
+            lifetime,
+            now,
+            links,
+            brought.aged_from,
+            derived=brought.derived,
+        )
 
     def _store(self, request: VendorRequest, entry: Entry) -> Entry:
         kept = self._memory.peek(entry.key)

@@ -71,7 +71,8 @@ class Brought:
     """What a source brings. `lifetime` None: must not be kept.
 
     `asked` says whether the vendor was asked at all; `stale` is why a stale answer had to do, or empty. `aged_from`
-    is when what may still change in it was fetched (monotonic), None: when the whole was.
+    is when what may still change in it was fetched (monotonic), None: when the whole was. `derived`: it was made here,
+    not by the vendor.
     """
 
     reply: Reply
@@ -79,6 +80,7 @@ class Brought:
     asked: bool = True
     stale: str = ""
     aged_from: float | None = None
+    derived: bool = False
 
 
 class Source(Protocol):

@@ -16,7 +16,7 @@ def cache_status(answer: Answer, now: float) -> bytes:
     ttl = answer.entry.ttl(now)
     match answer.via:
         case Via.HIT:
-            return b"%b; hit; ttl=%d" % (CACHE_NAME, ttl)
+            return answer.entry.hit_status(now)
         case Via.MISS:
             stored = b"stored; " if answer.entry.kept else b""  # too large an answer is not, nor one for this once
             return b"%b; fwd=uri-miss; %bttl=%d" % (CACHE_NAME, stored, ttl)

@@ -26,7 +26,8 @@ from stock_service.reads.quality_desk import QualityDesk
 from stock_service.reads.questions import Questions
 from stock_service.reads.quote_desk import QuoteDesk
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
-from stock_service.reads.sources import VendorSource
+from stock_service.reads.rolled_source import RolledSource
+from stock_service.reads.sources import Source, VendorSource
 from stock_service.telemetry.counters import Counters
 from stock_service.telemetry.metrics import Exporter
 from stock_service.upstream.breaker import Override
@@ -197,7 +198,7 @@ class _Builder:
         return ReadPath(
             memory=self._memory,
             flights=self._flights,
-            source=self._source,
+            source=self._rolling(self._source),
             clock=self._market_clock,
             observer=self._observer,
             settings=ReadSettings(self._settings.server.request_timeout, self._origins),
@@ -217,6 +218,15 @@ class _Builder:
             link_origin=self._settings.upstream.url,
             fleet=self._fleet,
             outdated=self._outdated,
+        )
+
+    def _rolling(self, beyond: BarsSource) -> Source:
+        """Return `beyond`, with longer bars made of shorter ones in front of it if the operator wants that."""
+        if not self._settings.cache.rollup:
+            return beyond
+        link_origin = self._settings.upstream.url
+        return RolledSource(
+            store=self._series, beyond=beyond, policy=self._policy, clock=self._market_clock, link_origin=link_origin
         )
 
     def _make_news(self) -> MarketNews:
