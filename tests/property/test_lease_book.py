@@ -158,3 +158,22 @@ def test_a_lender_that_forgot_is_told_what_was_last_heard() -> None:
     pod.waiting = 10
     pod.run(book, 2.0, up=True)
     assert pod.run(book, 2.0, up=True) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(LIMITS, st.lists(st.tuples(st.floats(0.0, 0.4), st.integers(0, 12), st.booleans()), max_size=25))
+def test_taking_and_showing_at_once_is_taking_and_then_showing(
+    limit: Limit, steps: list[tuple[float, int, bool]]
+) -> None:
+    pods, now = [Pod(limit, 0.0), Pod(limit, 0.0)], 1_000.0
+    books = [Book(limit), Book(limit)]
+    for after, waiting, up in steps:
+        now += after
+        for pod, book in zip(pods, books, strict=True):
+            pod.waiting = waiting
+            pod.woken = True
+            pod.run(book, now, up=up)
+            pod.run(book, now, up=up)
+        for _ in range(3):
+            apart = pods[0].lease.limit_lines(now) if pods[0].lease.take(now) else None
+            assert pods[1].lease.take_lines(now) == apart

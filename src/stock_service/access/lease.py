@@ -64,6 +64,7 @@ class Lease:
         "_policy",
         "_rate",
         "_ready",
+        "_room",
         "_slice",
         "_spent",
         "_until",
@@ -76,6 +77,7 @@ class Lease:
         self.limit = limit
         self._rate = limit.rate
         self._burst = limit.burst
+        self._room = fleet_burst(limit) + SLACK
         self._policy = policy_of(limit)
         self._ready = ready_lines(limit)
         self._wake = wake
@@ -187,7 +189,17 @@ class Lease:
 
     def take_lines(self, now: float) -> bytes | None:
         """Do what `take` does; return `limit_lines`, or None when there was none here."""
-        return self.limit_lines(now) if self.take(now) else None
+        left = self._left
+        if left <= self._low or now >= self._until:
+            return self.limit_lines(now) if self._take_last(now) else None
+        self._left = left = left - 1
+        ready = self._ready
+        if not left or not ready or self._alone:
+            return self.limit_lines(now)
+        level = self._room - (self._free_at - now) * self._rate
+        if level > 0.0:
+            left += int(level)
+        return ready[left if left < self._burst else self._burst]
 
     def _take_last(self, now: float) -> bool:
         if now >= self._wish_at:
@@ -209,7 +221,7 @@ class Lease:
         busy_for = self._free_at - now
         if busy_for <= 0.0:
             return self._burst, 1
-        level = max(0.0, fleet_burst(self.limit) + SLACK - busy_for * self._rate)
+        level = max(0.0, self._room - busy_for * self._rate)
         left = min(self._burst, here + int(level))
         if self._rate >= 1.0:
             return left, 1
