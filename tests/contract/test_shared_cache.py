@@ -69,6 +69,7 @@ async def other(make: Make) -> AsyncIterator[Pod]:
 
 @pytest.fixture
 async def single(server: RedisServer) -> AsyncIterator[ServerPod]:
+    server.admin.flushall()
     async with pod(server.url) as running:
         yield running
 

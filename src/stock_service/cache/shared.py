@@ -1,7 +1,7 @@
 """Answers shared by all processes of a fleet, and who of them fetches next.
 
-A help, never a need: every fault is a miss. What is kept never goes back in time, whoever writes it (the scripts
-compare instants of the store's own clock). Across processes one fetches and the others wait for its answer; a leader
+A help, never a need: every fault is a miss. What is kept never goes back in time, whoever writes it: the shelf
+compares instants of its own clock. Across processes one fetches and the others wait for its answer; a leader
 who dies delays them by `lease_for` at most; without the store everybody leads.
 
 The seam to `reads`: `find`, then `lead`; inside the lead fetch, then `publish`.
