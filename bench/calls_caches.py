@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from bench.calls_vendor import CALENDAR, ORIGIN, answer
 from stock_service.base.events import Silent
@@ -79,7 +80,7 @@ class Lifetimes:
             page = answer(target, now)
             self.cost.calls += 1
             self.cost.bytes += len(page.body)
-            kept = self._kept[target] = (now, asof_of(page.body), page.next_target)
+            kept = self._kept[target] = (now, page.asof, page.next_target)
         self.cost.serve(kind, kept[1], now)
         return kept[2]
 
@@ -87,10 +88,16 @@ class Lifetimes:
 class Ours:
     """The whole service, its clock moved by the workload."""
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, cache: str = "64MiB") -> None:
         self.clock = ManualClock(1_000_000.0, start)
         self.cost = Cost()
-        flags = {"upstream.url": ORIGIN, "upstream.api_key": "k", "quota.calls": 1_000_000, "quota.per": "1s"}
+        flags = {
+            "upstream.url": ORIGIN,
+            "upstream.api_key": "k",
+            "quota.calls": 1_000_000,
+            "quota.per": "1s",
+            "cache.max_bytes": cache,
+        }
         self._service = build_service(load_settings(env={}, flags=flags).settings, Silent(), lambda: 0, self.clock)
         self._service._upstream._client._client = self
         self._browser = Browser(self._service.app)
@@ -126,14 +133,14 @@ class Ours:
         got = await self._browser.get(target)
         assert got.status == 200, got.body
         self.cost.serve(kind, asof_of(got.body), self.clock.wall())
-        await settle(3)  # renewals behind the answer
+        if "; hit" in got.headers["cache-status"]:
+            await settle(3)  # a renewal behind the answer
         found = _NEXT.search(got.body[-400:])
         return "" if found is None else found[1].decode().removeprefix(_HOST)
 
     def hit_until(self, target: str) -> tuple[float, float | None]:
         """Return until when `target` is answered from memory and no call is due, and what that answer is as of."""
-        path, _, query = target.partition("?")
-        entry = self._memory.peek(parse_request(path, query).key)
+        entry = self._memory.peek(_key_of(target))
         if entry is None:
             return 0.0, None
         return entry.fresh_until - self.clock.monotonic() + self.clock.wall(), asof_of(entry.body)
@@ -142,6 +149,12 @@ class Ours:
     def evictions(self) -> int:
         """How many answers had to make way."""
         return self._memory.evictions
+
+
+@lru_cache(maxsize=4_096)
+def _key_of(target: str) -> str:
+    path, _, query = target.partition("?")
+    return parse_request(path, query).key
 
 
 def asof_of(body: bytes) -> float | None:

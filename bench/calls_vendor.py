@@ -26,10 +26,11 @@ _SMALL = b'{"status":"OK","request_id":"x","asof":%d,"results":[{"T":"X","c":190
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer. `next_target` is empty on the last page."""
+    """One answer. `next_target` is empty on the last page; `asof` is the stamp in it, None where nothing may change."""
 
     body: bytes
     next_target: str
+    asof: float | None = None
 
 
 _FIXED: dict[str, Page] = {}  # small pages in which nothing changes any more
@@ -44,14 +45,14 @@ def answer(target: str, wall: float) -> Page:
     path = urlsplit(target).path
     if "/range/" in path:
         page = _bars(target, wall)
-        if len(page.body) < _FIXED_BYTES and b"asof" not in page.body:
+        if len(page.body) < _FIXED_BYTES and page.asof is None:
             _FIXED[target] = page
         return page
     if path == "/v3/reference/splits":
         return Page(b'{"status":"OK","results":[]}', "")
     if path == "/v1/marketstatus/upcoming":
         return Page(b"[]", "")
-    return Page(_SMALL % wall, "")
+    return Page(_SMALL % wall, "", float(int(wall)))
 
 
 def _bars(target: str, wall: float) -> Page:
@@ -70,7 +71,8 @@ def _bars(target: str, wall: float) -> Page:
         more = f"{base}/{next_at}/{ends[1]}?cursor={cursor}"
     link = f',"next_url":"{ORIGIN}{more}"' if more else ""
     body = f'{{"ticker":"X","queryCount":{count},"resultsCount":{count},"adjusted":true,"results":[{rows}],'
-    return Page(f'{body}"status":"OK","request_id":"x","count":{count}{link}}}'.encode(), more)
+    text = f'{body}"status":"OK","request_id":"x","count":{count}{link}}}'
+    return Page(text.encode(), more, float(int(wall)) if '"asof"' in rows[-200:] else None)
 
 
 def _rows(minutes: bool, first: int, last: int, wall: float, limit: int) -> tuple[str, int, int | None]:

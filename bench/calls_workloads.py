@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 
 from stock_service.market.hours import NEW_YORK
 
+_TILE_EVERY = 120.0
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -62,17 +64,17 @@ def scanner() -> Iterator[Step]:
 
 
 def dashboard() -> list[Tile]:
-    """200 tiles renewed every minute from Thursday 04:00 to Monday 04:00: company, next dividend, the year's days up to
-    yesterday, previous close; and today's prices of all of them in one list every ten seconds.
+    """200 tiles renewed every two minutes from Thursday 04:00 to Monday 04:00: company, next dividend, the year's days
+    up to yesterday, previous close; and today's prices of all of them in one list every ten seconds.
     """
     tickers = [f"T{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(200)]
     begin, end = _ny(date(2026, 11, 12)) + 4 * 3600, _ny(date(2026, 11, 16)) + 4 * 3600
     prices = f"/v2/snapshot/locale/us/markets/stocks/tickers?tickers={','.join(tickers)}"
     tiles = [Tile(prices, "snap_stk/list", 10.0, begin, end)]
     for ticker in tickers:
-        tiles.append(Tile(f"/v3/reference/tickers/{ticker}", "ticker", 60.0, begin, end))
-        tiles.append(Tile(f"/v3/reference/dividends?ticker={ticker}", "corp", 60.0, begin, end))
-        tiles.append(Tile(f"/v2/aggs/ticker/{ticker}/prev", "prev", 60.0, begin, end))
+        tiles.append(Tile(f"/v3/reference/tickers/{ticker}", "ticker", _TILE_EVERY, begin, end))
+        tiles.append(Tile(f"/v3/reference/dividends?ticker={ticker}", "corp", _TILE_EVERY, begin, end))
+        tiles.append(Tile(f"/v2/aggs/ticker/{ticker}/prev", "prev", _TILE_EVERY, begin, end))
         for day in range(5):  # the URL of the year's days changes at midnight
             midnight = _ny(date(2026, 11, 12) + timedelta(days=day))
             span = f"2025-11-12/{date(2026, 11, 11) + timedelta(days=day)}"
@@ -80,7 +82,7 @@ def dashboard() -> list[Tile]:
                 Tile(
                     f"/v2/aggs/ticker/{ticker}/range/1/day/{span}",
                     "bars/day",
-                    60.0,
+                    _TILE_EVERY,
                     max(begin, midnight),
                     min(end, _ny(date(2026, 11, 13) + timedelta(days=day))),
                 )
