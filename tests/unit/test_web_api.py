@@ -294,6 +294,13 @@ async def test_a_snapshot_of_another_shape_is_the_vendors_fault(front: Front, ta
     assert (got.status, got.json()["type"]) == (502, "urn:stock-service:problem:vendor-failed")
 
 
+@pytest.mark.parametrize(("symbol", "updated"), [("AAPL", 1_763_758_799_900_000_000), ("X:BTCUSD", 1_763_758_799_900)])
+async def test_an_instant_is_read_in_the_unit_of_its_market(front: Front, symbol: str, updated: int) -> None:
+    """The vendor stamps stocks in nanoseconds, coins and currencies in milliseconds."""
+    answer_with(front, lambda _: {"status": "OK", "ticker": {"lastTrade": {"p": 1.5}, "updated": updated}})
+    assert (await front.browser.get(f"/api/stocks/{symbol}")).json()["as_of"] == "2025-11-21T20:59:59.900Z"
+
+
 @pytest.mark.parametrize("at", [-1, 0, 1e30])
 async def test_an_instant_that_is_none_is_left_open(front: Front, at: float) -> None:
     answer_with(front, lambda _: {"status": "OK", "ticker": {"lastTrade": {"p": 1.5}, "updated": at}})

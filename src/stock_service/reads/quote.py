@@ -10,6 +10,7 @@ import msgspec
 from stock_service.vendor.payloads import Bar
 
 _LATEST = 7_258_118_400.0  # 2200-01-01; later instants are no instants
+_MOST_MS = _LATEST * 1e3  # as nanoseconds that is two hours after 1970, so a unit cannot be taken for the other
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -85,7 +86,10 @@ _NOTHING = _Prices()
 
 
 class Snapshot(msgspec.Struct, rename={"previous": "prevDay", "trade": "lastTrade", "minute": "min"}):
-    """What the vendor's snapshot says of one ticker, as far as a quote needs it; `updated` in nanoseconds."""
+    """What the vendor's snapshot says of one ticker, as far as a quote needs it.
+
+    `updated` is in nanoseconds for stocks and in milliseconds for currencies and coins.
+    """
 
     ticker: str = ""
     day: _Prices | None = None
@@ -102,7 +106,8 @@ def quote_of_snapshot(symbol: str, snapshot: Snapshot, origin: Provenance) -> Qu
     price = (snapshot.trade.p if snapshot.trade else None) or minute.c or day.c or before
     if not price:
         return None
-    as_of = (snapshot.updated or 0.0) / 1e9
+    updated = snapshot.updated or 0.0
+    as_of = updated / (1e3 if updated < _MOST_MS else 1e9)
     # The vendor clears a snapshot to zeros before the session; a zero there is "not yet", not a price or a time.
     of_day = tuple(value or None for value in (day.o, day.h, day.l, day.v))
     return _quote(symbol, price, before, as_of if 0.0 < as_of < _LATEST else None, of_day, origin)
