@@ -36,7 +36,7 @@ def pair() -> Iterator[Pair]:
 
 async def get(session: aiohttp.ClientSession, url: str, **headers: str) -> tuple[int, bytes, dict[str, str]]:
     async with session.get(url, headers=headers) as response:
-        return response.status, await response.read(), dict(response.headers)
+        return response.status, await response.read(), {name.lower(): value for name, value in response.headers.items()}
 
 
 def many() -> aiohttp.ClientSession:
@@ -206,3 +206,15 @@ async def test_counters_say_what_clients_saw(pair: Pair) -> None:
     assert float(lines["stock_service_cache_misses_total"]) == 1
     assert float(lines['stock_service_client_requests_total{client="anonymous"}']) == 8
     assert float(lines['stock_service_client_vendor_calls_total{client="anonymous"}']) == 1
+
+
+async def test_a_table_and_json_are_two_answers_of_one_path(pair: Pair) -> None:
+    """And a cache behind us is told what they depend on."""
+    target = f"{pair.gateway.url}{BARS}/range/1/day/2024-01-02/2024-01-05"
+    async with many() as session:
+        for _ in range(2):  # from the vendor, then from memory
+            status, table, headers = await get(session, target, Accept="text/csv")
+            assert (status, headers["content-type"], headers["vary"]) == (200, "text/csv", "accept, accept-encoding")
+            rows = json.loads((await get(session, target))[1])["results"]
+            assert table.splitlines()[0] == b"c,h,l,n,o,t,v,vw"
+            assert [float(line.split(b",")[0]) for line in table.splitlines()[1:]] == [row["c"] for row in rows]

@@ -296,6 +296,33 @@ async def test_lists_are_filtered_as_asked(
     assert (status, len(body.get(member, []))) == (200, count)
 
 
+@pytest.mark.parametrize(
+    ("target", "head", "lines"),
+    [
+        (f"{RANGE}/1/day/2025-11-03/2025-11-07", "c,h,l,n,o,t,v,vw", 6),
+        ("/v2/aggs/ticker/I:SPX/range/1/day/2025-11-03/2025-11-07", "c,h,l,o,t", 6),
+        ("/v2/aggs/ticker/AAPL/prev", "T,c,h,l,n,o,t,v,vw", 2),
+    ],
+)
+async def test_bars_come_as_a_table_when_asked_for(
+    target: str, head: str, lines: int, session: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    """The same numbers as in JSON."""
+    _, rows = await get(session, simulator, target)
+    _, table = await get(session, simulator, target, headers={"Accept": "text/csv"})
+    first, *others = table.splitlines()
+    assert (first, len(others)) == (head, lines - 1)
+    told = [dict(zip(head.split(","), line.split(","), strict=True)) for line in others]
+    assert told == [{name: str(value) for name, value in row.items()} for row in rows["results"]]
+
+
+@pytest.mark.parametrize("target", ["/v3/reference/tickers?active=false", f"{RANGE}/1/day/2025-11-08/2025-11-09"])
+async def test_nothing_as_a_table_is_json(target: str, session: aiohttp.ClientSession, simulator: Simulator) -> None:
+    """As whatever is not made of bars."""
+    status, body = await get(session, simulator, target, headers={"Accept": "text/csv"})
+    assert (status, body["status"]) == (200, "OK")
+
+
 async def test_a_crypto_day_has_its_first_and_last_trades(session: aiohttp.ClientSession, simulator: Simulator) -> None:
     """Open and close are the prices of the trades beside them."""
     _, body = await get(session, simulator, "/v1/open-close/crypto/BTC/USD/2025-11-20")

@@ -15,7 +15,11 @@ from stock_service.simulator.server import Simulator
 from tests.support.simulated import simulated
 
 TARGET = "/v2/aggs/ticker/AAPL/range/1/day/2025-11-03/2025-11-14"
-REQUEST = f"GET {TARGET} HTTP/1.1\r\nHost: vendor.example\r\nAuthorization: Bearer demo-key\r\n\r\n".encode()
+UNKNOWN = "/v3/reference/tickers/ZZZNONE"
+
+
+def asking(target: str = TARGET) -> bytes:
+    return f"GET {target} HTTP/1.1\r\nHost: vendor.example\r\nAuthorization: Bearer demo-key\r\n\r\n".encode()
 
 
 class Talk:
@@ -53,10 +57,10 @@ async def hang_up() -> AsyncIterator[None]:
     await asyncio.sleep(0)
 
 
-async def talk_to(simulator: Simulator) -> Talk:
+async def talk_to(simulator: Simulator, target: str = TARGET) -> Talk:
     reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port, limit=1 << 24)
     OPENED.append(writer)
-    writer.write(REQUEST)
+    writer.write(asking(target))
     return Talk(reader, writer)
 
 
@@ -102,6 +106,19 @@ async def test_a_drip_comes_in_pieces_over_time() -> None:
         assert len(await talk.reader.read(1 << 16)) == 400
         assert (await talk.rest()).endswith(body[-200:])
         assert time.perf_counter() - began_at >= 0.02 * (len(body) // 400 - 1)
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.SLOW_FIRST_BYTE, FaultKind.DRIP, FaultKind.SHORT_BODY, FaultKind.BIG_HEADER]
+)
+async def test_a_spoilt_refusal_keeps_its_status(kind: str) -> None:
+    """A late 404 is a 404: as a 200 it would be another fault than the one asked for."""
+    params: dict[str, Param] = {"seconds": 0.0, "every": 0.0, "bytes": 64}
+    async with simulated() as simulator:
+        simulator.faults.put([FaultRule(FaultKind(kind), params=params)], 0.0)
+        talk = await talk_to(simulator, UNKNOWN)
+        assert (await talk.head())[0] == "HTTP/1.1 404 Not Found"
+        assert b'"status":"NOT_FOUND"' in await talk.rest()
 
 
 async def test_a_reset_comes_in_the_middle_of_the_body() -> None:
@@ -168,7 +185,7 @@ async def test_a_changed_answer_is_well_framed(
         assert part in body
         assert fields.get("location") == params.get("location")
         simulator.faults.clear()
-        talk.writer.write(REQUEST)
+        talk.writer.write(asking())
         assert (await talk.head())[0] == "HTTP/1.1 200 OK"
 
 

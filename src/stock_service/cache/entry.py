@@ -113,7 +113,7 @@ class Variant:
         """Return the head of a 304: what RFC 9110 15.4.5 asks for, and no content fields."""
         return [
             (b"etag", self.etag),
-            (b"vary", b"accept-encoding"),
+            (b"vary", b"accept, accept-encoding"),
             (b"cache-control", b"private, max-age=%d" % max(0, entry.ttl(now))),
             (b"age", b"%d" % entry.age(now)),
             (b"cache-status", cache_status),

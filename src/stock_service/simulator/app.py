@@ -18,6 +18,7 @@ from aiohttp import web
 from stock_service.base.clock import Clock
 from stock_service.simulator.admission import Admission
 from stock_service.simulator.ask import Ask, NoSuchRoute, Raw, Refusal
+from stock_service.simulator.bars_answers import bars_as_csv
 from stock_service.simulator.calls import IN_FLIGHT, CallLog
 from stock_service.simulator.fault_answers import changed_answer, close_after, packed
 from stock_service.simulator.fault_scripts import WireFault, script_for
@@ -30,6 +31,7 @@ CONTROL = "/__simulator__/"
 """Below this path is the simulator's own switchboard, which no vendor has."""
 
 _JSON = "application/json"
+_CSV = "text/csv"
 _KEY_PARAMETER = "apiKey"
 _WORTH_PACKING = 512
 _NO_ROUTE = Raw("text/plain", b"404 page not found")
@@ -81,22 +83,22 @@ class Vendor:
 
     def _answered(self, request: web.Request, ask: Ask, rule: FaultRule | None) -> web.StreamResponse:
         if rule is None:
-            return _shown(request, ask, *_answer(self.world, ask))
+            return _shown(request, ask, *_answer(self.world, ask, as_table=_wants_table(request)))
         changed = changed_answer(rule)
         if changed is not None:
             return _with_vendor_headers(changed, ask)
         if rule.kind is FaultKind.OLDER:
             seconds = rule.number("seconds", 3600.0)
             older = Ask(ask.path, ask.params, ask.now_ms - int(seconds * 1000), ask.origin)
-            answer = _shown(request, older, *_answer(self.world, older))
+            answer = _shown(request, older, *_answer(self.world, older, as_table=_wants_table(request)))
             if rule.params.get("date"):
                 answer.headers["Date"] = formatdate(self.now() - seconds, usegmt=True)
             return answer
-        status, payload = _answer(self.world, ask)
+        status, payload = _answer(self.world, ask, as_table=_wants_table(request))
         if rule.kind is FaultKind.CLOSE_IDLE:
             self._close_later(request, rule)
             return _shown(request, ask, status, payload)
-        script = script_for(WireFault(rule, payload.body, payload.content_type))
+        script = script_for(WireFault(rule, status, payload.body, payload.content_type))
         assert script is not None, rule.kind
         return RawAnswer(script, self.clock)
 
@@ -106,12 +108,19 @@ class Vendor:
         task.add_done_callback(self.closing.discard)
 
 
-def _answer(world: World, ask: Ask) -> tuple[int, Raw]:
+def _answer(world: World, ask: Ask, *, as_table: bool = False) -> tuple[int, Raw]:
     try:
         answer = answer_to(world, ask)
     except (Refusal, NoSuchRoute) as refusal:
         return _refused(ask, refusal)
-    return 200, answer if isinstance(answer, Raw) else Raw(_JSON, msgspec.json.encode(answer))
+    if isinstance(answer, Raw):
+        return 200, answer
+    table = bars_as_csv(answer) if as_table else None
+    return 200, Raw(_JSON, msgspec.json.encode(answer)) if table is None else Raw(_CSV, table)
+
+
+def _wants_table(request: web.Request) -> bool:
+    return request.headers.get("Accept", "").startswith(_CSV)
 
 
 def _refused(ask: Ask, refusal: Refusal | NoSuchRoute) -> tuple[int, Raw]:
@@ -133,7 +142,7 @@ def _shown(request: web.Request, ask: Ask, status: int, payload: Raw) -> web.Res
 
 def _with_vendor_headers(answer: web.Response, ask: Ask) -> web.Response:
     answer.headers["Server"] = "nginx/1.19.2"
-    answer.headers["Vary"] = "Accept-Encoding"
+    answer.headers["Vary"] = "Accept, Accept-Encoding"
     answer.headers["X-Request-Id"] = ask.request_id
     answer.headers["Strict-Transport-Security"] = "max-age=15724800; includeSubDomains"
     return answer

@@ -45,6 +45,16 @@ def wire_bar(bar: Bar, instrument: Instrument, start: int | None = None, ticker:
     return WireBar(*prices, at, amount(bar.volume, instrument.lot), bar.mean / scale, bar.trades, ticker)
 
 
+def bars_as_csv(answer: object) -> bytes | None:
+    """The rows of an answer made of bars as the vendor's table, columns in alphabetical order; None for any other."""
+    rows = answer.get("results") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not rows or not isinstance(rows[0], WireBar):
+        return None
+    members = [sorted(msgspec.to_builtins(row).items()) for row in rows]
+    lines = [[name for name, _ in members[0]], *([str(value) for _, value in row] for row in members)]
+    return "".join(",".join(line) + "\n" for line in lines).encode()
+
+
 def amount(volume: int, lot: int) -> float | int:
     """A volume in shares or coins: whole when it is whole."""
     return volume // lot if volume % lot == 0 else volume / lot

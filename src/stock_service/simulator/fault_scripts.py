@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from stock_service.simulator.faults import FaultKind, FaultRule
 from stock_service.simulator.wire import Script, Wire
@@ -17,16 +18,23 @@ _FOREVER = 1e9
 
 @dataclass(frozen=True, slots=True)
 class WireFault:
-    """A fault and the right answer it spoils."""
+    """A fault and the right answer it spoils: its status, body and type."""
 
     rule: FaultRule
+    status: int
     body: bytes
     content_type: str
 
     @property
     def framed(self) -> bytes:
         """The right answer as bytes."""
-        return _head(self.content_type, f"Content-Length: {len(self.body)}") + self.body
+        return self.head(f"Content-Length: {len(self.body)}") + self.body
+
+    def head(self, *fields: str) -> bytes:
+        """The right answer's head with these fields too."""
+        line = f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"
+        lines = (line, "Server: nginx/1.19.2", f"Content-Type: {self.content_type}", *fields, "", "")
+        return "\r\n".join(lines).encode("latin-1")
 
 
 def script_for(fault: WireFault) -> Script | None:
@@ -58,33 +66,32 @@ async def _reset(wire: Wire, fault: WireFault) -> None:
 
 async def _short_body(wire: Wire, fault: WireFault) -> None:
     await wire.send(
-        _head(fault.content_type, f"Content-Length: {len(fault.body) + int(fault.rule.number('missing', 100))}")
-        + fault.body
+        fault.head(f"Content-Length: {len(fault.body) + int(fault.rule.number('missing', 100))}") + fault.body
     )
 
 
 async def _unended_chunks(wire: Wire, fault: WireFault) -> None:
-    await wire.send(_head(fault.content_type, "Transfer-Encoding: chunked") + _chunk(fault.body))
+    await wire.send(fault.head("Transfer-Encoding: chunked") + _chunk(fault.body))
 
 
 async def _cut_json(wire: Wire, fault: WireFault) -> None:
     cut = fault.body[: max(1, len(fault.body) // 2)]
-    await wire.send(_head(fault.content_type, f"Content-Length: {len(cut)}") + cut)
+    await wire.send(fault.head(f"Content-Length: {len(cut)}") + cut)
 
 
 async def _huge(wire: Wire, fault: WireFault) -> None:
     size = int(fault.rule.number("bytes", 1 << 30))
-    await wire.send(_head(fault.content_type, f"Content-Length: {size}"))
+    await wire.send(fault.head(f"Content-Length: {size}"))
     await _flood(wire, size, lambda block: block)
 
 
 async def _endless(wire: Wire, fault: WireFault) -> None:
-    await wire.send(_head(fault.content_type, "Transfer-Encoding: chunked"))
+    await wire.send(fault.head("Transfer-Encoding: chunked"))
     await _flood(wire, int(fault.rule.number("bytes", 1 << 40)), _chunk)
 
 
 async def _gzip_bomb(wire: Wire, fault: WireFault) -> None:
-    await wire.send(_head(fault.content_type, "Content-Encoding: gzip", "Transfer-Encoding: chunked"))
+    await wire.send(fault.head("Content-Encoding: gzip", "Transfer-Encoding: chunked"))
     for block in _bomb(int(fault.rule.number("bytes", 1 << 30))):
         await wire.send(_chunk(block))
     await wire.send(b"0\r\n\r\n")
@@ -92,24 +99,17 @@ async def _gzip_bomb(wire: Wire, fault: WireFault) -> None:
 
 async def _lying_coding(wire: Wire, fault: WireFault) -> None:
     coding = fault.rule.text("coding", "gzip")
-    await wire.send(
-        _head(fault.content_type, f"Content-Encoding: {coding}", f"Content-Length: {len(fault.body)}") + fault.body
-    )
+    await wire.send(fault.head(f"Content-Encoding: {coding}", f"Content-Length: {len(fault.body)}") + fault.body)
 
 
 async def _big_header(wire: Wire, fault: WireFault) -> None:
     filler = "X-Filler: " + "a" * int(fault.rule.number("bytes", 1 << 20))
-    await wire.send(_head(fault.content_type, filler, f"Content-Length: {len(fault.body)}") + fault.body)
+    await wire.send(fault.head(filler, f"Content-Length: {len(fault.body)}") + fault.body)
 
 
 async def _many_headers(wire: Wire, fault: WireFault) -> None:
     fillers = [f"X-Filler-{number}: a" for number in range(int(fault.rule.number("count", 100_000)))]
-    await wire.send(_head(fault.content_type, *fillers, f"Content-Length: {len(fault.body)}") + fault.body)
-
-
-def _head(content_type: str, *fields: str) -> bytes:
-    lines = ("HTTP/1.1 200 OK", "Server: nginx/1.19.2", f"Content-Type: {content_type}", *fields, "", "")
-    return "\r\n".join(lines).encode("latin-1")
+    await wire.send(fault.head(*fillers, f"Content-Length: {len(fault.body)}") + fault.body)
 
 
 def _chunk(block: bytes) -> bytes:

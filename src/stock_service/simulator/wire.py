@@ -58,8 +58,8 @@ class Wire:
 class RawAnswer(web.StreamResponse):
     """An answer whose bytes a script writes itself; the connection ends with it."""
 
-    def __init__(self, script: Script, clock: Clock, status: int = 200) -> None:
-        super().__init__(status=status)
+    def __init__(self, script: Script, clock: Clock) -> None:
+        super().__init__()
         self.force_close()
         self._script, self._clock = script, clock
 
