@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from bench.load import CLIENT_FIELDS, CONNECTIONS, TARGETS, Slice, drive, prepare, target
-from bench.peers import DEFAULT, FASTAPI, KEY, OPEN, OURS, RAW, STATIC, TUNED, VARNISH, Peer, started
+from bench.peers import DEFAULT, FASTAPI, GIN, KEY, OPEN, OURS, RAW, STATIC, TUNED, VARNISH, Peer, started
 
 _TRACE = "traceparent: 00-{trace}-00f067aa0ba902b7-01"
 _HOST = "Host: 127.0.0.1:8080"
@@ -53,7 +53,7 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("300 B", 300, (OURS, TUNED, DEFAULT, STATIC, VARNISH, RAW, FASTAPI)),
+    Scenario("300 B", 300, (OURS, TUNED, DEFAULT, STATIC, VARNISH, GIN, RAW, FASTAPI)),
     Scenario("300 B, traceparent changes", 300, fields=(_TRACE,)),
     Scenario("300 B, an unknown field changes", 300, fields=("X-Changing: {trace}",)),
     Scenario("10 KB", 10_000),

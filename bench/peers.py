@@ -1,11 +1,13 @@
 """The servers that are compared, each in its own process on the same core: ours with every feature on, and others.
 
-Peers do less than ours: none checks a key, keeps a client's limit, counts per route or renders ages. A peer that is
-not installed is skipped and said so.
+Peers do less than ours: none checks a key, keeps a client's limit or renders ages, and only Gin counts per route. A
+peer that is not installed is skipped and said so.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -29,6 +31,8 @@ PASSING = "nginx proxy_pass"
 FASTAPI = "FastAPI on uvicorn"
 RAW = "uvicorn, raw ASGI"
 VARNISH = "varnish"
+GIN = "Go with Gin"
+_GO_PACKAGES = "golang-go golang-github-gin-gonic-gin-dev golang-github-prometheus-client-golang-dev"
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,28 @@ def _python(name: str, app: str) -> Start:
     return start
 
 
+@contextmanager
+def _gin(root: Path, body: Path, vendor: int) -> Iterator[Peer]:
+    program, port = root / "gin", free_port()
+    _build_gin(program)
+    env = {"BENCH_BODY": str(body), "GOMAXPROCS": "1"}
+    with running(str(program), str(port), core=SERVER_CORE, port=port, log=root / "gin.log", env=env) as pid:
+        yield Peer(GIN, port, pid)
+
+
+def _build_gin(program: Path) -> None:
+    """Build the Go peer from Debian's packages of its libraries, without a network; RuntimeError if it cannot."""
+    go = find_program("go")
+    if go is None:
+        raise RuntimeError(f"go is not installed (apt-get install {_GO_PACKAGES})")
+    env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
+    command = [go, "build", "-o", str(program), str(Path(__file__).parent / "gin" / "main.go")]
+    built = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if built.returncode:
+        told = " ".join(built.stderr.split())[:160]
+        raise RuntimeError(f"it does not build (apt-get install {_GO_PACKAGES}): {told}")
+
+
 def _service(name: str, *, cache: str = "2GiB", keyed: bool = True) -> Start:
     """Run the service itself: keys, a limit for the client, metrics, logs, everything as in production."""
 
@@ -187,6 +213,7 @@ PEERS: dict[str, Start] = {
     STATIC: _static_nginx,
     PASSING: _passing_nginx,
     VARNISH: _varnish,
+    GIN: _gin,
     RAW: _python(RAW, "bench.apps:raw"),
     FASTAPI: _python(FASTAPI, "bench.apps:fast"),
 }
