@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import threading
 from collections.abc import Callable
@@ -156,6 +157,29 @@ async def test_empty_csv_is_its_header(front: Front) -> None:
     assert got.body == b"time,open,high,low,close,volume,vwap,trades\n"
 
 
+@pytest.mark.parametrize("form", ["json", "csv"])
+async def test_long_texts_are_packed_for_whoever_takes_it(front: Front, form: str) -> None:
+    """The same text, under a validator of its own."""
+    answer_with(front, lambda _: {"status": "OK", "results": bars(100)})
+    target = f"{QUESTION}&format={form}"
+    plain = await front.browser.get(target)
+    packed = await front.browser.get(target, {"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) == len(packed.body) < len(plain.body) / 2
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert packed.headers["vary"] == plain.headers["vary"] == "accept-encoding"
+    tag = {"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]}
+    assert (await front.browser.get(target, tag)).status == 304
+
+
+@pytest.mark.parametrize("target", [QUESTION, QUESTION + "&format=parquet", "/api/market"])
+async def test_what_packing_gains_nothing_for_stays_as_it_is(front: Front, target: str) -> None:
+    answer_with(front, two_pages)
+    assert "content-encoding" not in (await front.browser.get(target, {"accept-encoding": "gzip"})).headers
+
+
 @pytest.mark.parametrize("form", ["arrow", "parquet"])
 async def test_columnar_formats_hold_the_same(front: Front, form: str) -> None:
     answer_with(front, two_pages)
@@ -211,6 +235,8 @@ async def test_markets_need_no_vendor(front: Front) -> None:
     [
         ("/api/stocks/%20", "symbol"),
         ("/api/stocks/A%2FB%00", "symbol"),
+        ("/api/stocks/X:BTCUSD%2Fbook", "symbol"),
+        ("/api/stocks/AAPL%2F..%2FIBM", "symbol"),
         ("/api/stocks", "symbols"),
         ("/api/stocks?symbols=" + ",".join(f"S{i}" for i in range(101)), "symbols"),
         ("/api/stocks?symbol=AAPL", "symbol"),
@@ -218,6 +244,7 @@ async def test_markets_need_no_vendor(front: Front) -> None:
         ("/api/stocks/AAPL/bars?to=2024-01-01", "from"),
         ("/api/stocks/AAPL/bars?from=2024-02-30&to=2024-03-01", "from"),
         ("/api/stocks/AAPL/bars?from=20240201&to=2024-03-01", "from"),
+        ("/api/stocks/AAPL/bars?from=2024-W05-4&to=2024-03-01", "from"),
         ("/api/stocks/AAPL/bars?from=2024-02-01&to=2024-01-01", "from"),
         ("/api/stocks/AAPL/bars?from=2024-01-01&to=2024-01-02&every=0d", "every"),
         ("/api/stocks/AAPL/bars?from=2024-01-01&to=2024-01-02&every=1fortnight", "every"),

@@ -19,7 +19,7 @@ _TIMESPANS = {
     "q": "quarter",
     "y": "year",
 }
-_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-:/^=]{0,63}\Z")
+_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-:^=]{0,63}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def parse_day(field: str, text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         day = None
-    if day is None or len(text) != len("2024-01-31"):
+    if day is None or day.isoformat() != text:  # other spellings of ISO 8601 are not what the table promises
         raise BadRequest(field, f"{text[:20]!r} is no date", "use YYYY-MM-DD, as in 2024-01-31")
     return day
 
