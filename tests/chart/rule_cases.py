@@ -40,6 +40,11 @@ def pods(metric: str, *values: float, extra: str = "") -> Series:
     return {f'{metric}{{{JOB},pod="{pod}"{extra}}}': flat(value) for pod, value in enumerate(values)}
 
 
+def up_in(namespace: str) -> Series:
+    """A target that answers, of our job; without the label when the namespace is empty."""
+    return {f'up{{job="stock-service",namespace="{namespace}"}}': flat(1)}
+
+
 def requests(errors: float, good: float, every: int = 15, status: str = "503") -> Series:
     """Answers a second of both kinds; probes that always succeed must not count."""
     labels = f'{POD},method="GET",route="bars"'
@@ -181,7 +186,8 @@ CASES: dict[str, Case] = {
         burn(0.0101, 600), burn(0.0099, 600), burn(1, 600), onset=600, waits=3600, every=600, steady=300_000
     ),
     # What the eight do not see.
-    "StockServiceAbsent": Case({"up": flat(1)}, pods("up", 0), {"up": flat(1)}, waits=120),
+    # Staging has the same job, and is none of production's targets.
+    "StockServiceAbsent": Case(up_in("staging"), pods("up", 0), up_in("staging"), waits=120),
     "StockServiceNoReplicas": Case(kube(*_AVAILABLE, 0), kube(*_AVAILABLE, 1), kube(*_AVAILABLE, 0), waits=60),
     "StockServiceRolloutStuck": Case(kube(*_STUCK, 1), kube(*_STUCK, 0), kube(*_STUCK, 1), waits=60),
     "StockServiceAtCeiling": Case(at_ceiling(20), at_ceiling(19), at_ceiling(20), waits=900),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.rule_cases import CASES, STEADY, Case, cache, flat, pods, requests
+from tests.chart.rule_cases import CASES, STEADY, Case, cache, flat, pods, requests, up_in
 from tests.support.prometheus_rules import Look, alerts, promtool_verdict, rendered_groups
 from tests.support.promql import metric_names, own_series
 from tests.support.tools import ROOT, require
@@ -134,6 +134,14 @@ def test_one_lost_pod_of_twenty_does_not_page(tmp_path: Path) -> None:
     series = pods("up", 0, *[1] * 19)
     assert promtool_verdict(tmp_path, "ServiceDown", series, 15, [Look(600, 1)]) == ""
     assert promtool_verdict(tmp_path, "StockServiceDown", series, 15, [Look(600, 0)]) == ""
+
+
+def test_what_is_missing_is_missed_in_the_releases_own_namespace(tmp_path: Path) -> None:
+    """The alert has no series to take a label from; a Prometheus that labels no namespace is not alarmed."""
+    rule = alerts(namespace="prod")["StockServiceAbsent"]
+    assert 'namespace=~"prod|"' in rule["expr"]
+    assert rule["labels"]["namespace"] == "prod"
+    assert promtool_verdict(tmp_path, "StockServiceAbsent", up_in(""), 15, [Look(STEADY, 0)]) == ""
 
 
 def test_a_backup_that_never_succeeded_is_stale(tmp_path: Path) -> None:

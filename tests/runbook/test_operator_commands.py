@@ -108,6 +108,14 @@ def test_nobody_at_the_address_is_exit_code_3() -> None:
         assert run(f"stock-service {command} http://x", "http://127.0.0.1:1")[0] == 3
 
 
+@pytest.mark.parametrize("words", ["smoke", "watch", "doctor", "doctor --vendor"])
+def test_an_address_without_its_scheme_is_a_wrong_call(words: str) -> None:
+    """And not a service that nobody answers for: somebody would look for it."""
+    code, said = run(f"stock-service {words} localhost:8080")
+    assert code == 2
+    assert "does not look like http://127.0.0.1:8080" in said
+
+
 @pytest.mark.parametrize(
     "line",
     [

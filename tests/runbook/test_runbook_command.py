@@ -43,6 +43,14 @@ def test_a_line_that_would_fail_tonight_is_named_with_the_reason(cluster: Cluste
     assert "not found" in found[line]["told"]
 
 
+def test_what_a_library_says_to_its_developers_is_not_told(cluster: Cluster) -> None:
+    """Without an API server kubectl writes five such lines before the one that helps."""
+    nowhere = "export KUBECONFIG=/dev/null https_proxy=http://127.0.0.1:1"
+    told = json.loads(cluster.run(f"{nowhere}; {CHECK} --json", check=False))
+    (nodes,) = [check for check in told["checks"] if check["name"] == "kubectl get nodes"]
+    assert nodes["told"].startswith("The connection to the server ")
+
+
 @pytest.mark.parametrize(
     ("line", "verdict"),
     [

@@ -13,15 +13,17 @@ from tests.support.kube_chart import Manifest, pick, render
 from tests.support.tools import require
 
 
-def rendered_groups(*arguments: str) -> list[dict[str, Any]]:
+def rendered_groups(*arguments: str, namespace: str = "stock-service") -> list[dict[str, Any]]:
     """Return the rule groups of the rendered PrometheusRule."""
-    rule: Manifest = pick(render("--set", "prometheusRule.enabled=true", *arguments), "PrometheusRule")
+    rendered = render("--set", "prometheusRule.enabled=true", *arguments, namespace=namespace)
+    rule: Manifest = pick(rendered, "PrometheusRule")
     return list(rule["spec"]["groups"])
 
 
-def alerts(*arguments: str) -> dict[str, dict[str, Any]]:
+def alerts(*arguments: str, namespace: str = "stock-service") -> dict[str, dict[str, Any]]:
     """Return every alerting rule by its name."""
-    return {rule["alert"]: rule for group in rendered_groups(*arguments) for rule in group["rules"] if "alert" in rule}
+    groups = rendered_groups(*arguments, namespace=namespace)
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 def _needed_by(alert: str) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def fetch(
         order: what to do, for a POST; None: a GET.
     """
     query = urlencode({name: value for name, value in parameters.items() if value})
-    origin = _checked_origin(url)
+    origin = _origin(url, "--url")
     headers = {"User-Agent": f"stock-service-cli/{__version__}", "Accept": "*/*"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
@@ -109,7 +109,12 @@ def written(value: object, form: Callable[[Any], str] = str) -> str:
     return "-" if value is None else form(value)
 
 
-def _checked_origin(url: str) -> str:
+def checked_origin(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the origin given as an argument or option; refuses, by the parameter's name, what is none."""
+    return value and _origin(value)
+
+
+def _origin(url: str, hint: str | None = None) -> str:
     origin = url.rstrip("/")
     try:
         parts = urlsplit(origin)
@@ -117,7 +122,7 @@ def _checked_origin(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise click.BadParameter(f"{url!r} does not look like {DEFAULT_URL}", param_hint="--url")
+        raise click.BadParameter(f"{url!r} does not look like {DEFAULT_URL}", param_hint=hint)
     return origin
 
 

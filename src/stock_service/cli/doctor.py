@@ -9,7 +9,7 @@ import sys
 import click
 
 from stock_service.base.clock import SystemClock, pause_thread
-from stock_service.cli.ask import DEFAULT_URL, json_option, key_option
+from stock_service.cli.ask import DEFAULT_URL, checked_origin, json_option, key_option
 from stock_service.cli.exit_codes import ExitCode
 from stock_service.cli.parameters import duration_parameter
 from stock_service.cli.reports import end_unreachable, end_with, end_without_metrics, show_checks
@@ -26,10 +26,15 @@ from stock_service.operate.vendor_questions import look_at_rights, look_at_vendo
 
 
 @click.command("doctor")
-@click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL)
+@click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL, callback=checked_origin)
 @click.option("--namespace", help="Look at every pod of this namespace, with your kubectl, instead of at URL.")
 @click.option("--context", default="", help="The kubectl context of --namespace.")
-@click.option("--vendor", metavar="URL", help="Also ask the vendor at URL from this machine, without a key.")
+@click.option(
+    "--vendor",
+    metavar="URL",
+    callback=checked_origin,
+    help="Also ask the vendor at URL from this machine, without a key.",
+)
 @click.option("--rights", is_flag=True, help="Also ask URL for what plans tell apart; spends up to 5 vendor calls.")
 @click.option("--host", help="Also look at the certificate of this host.")
 @click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stock_service.cli.ask import DEFAULT_URL, json_option, key_option
+from stock_service.cli.ask import DEFAULT_URL, checked_origin, json_option, key_option
 from stock_service.cli.reports import end_unreachable, end_with, show_checks
 from stock_service.config.load import CLIENT_URL_VARIABLE
 from stock_service.operate.asking import NobodyAnswers, Service
@@ -12,7 +12,7 @@ from stock_service.operate.smoke import smoke as run_smoke
 
 
 @click.command("smoke")
-@click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL)
+@click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL, callback=checked_origin)
 @click.option("--expect-version", default="", help="The version that should run there.")
 @key_option
 @json_option

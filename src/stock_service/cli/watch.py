@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import click
 
 from stock_service.base.clock import Clock, SystemClock, pause_thread
-from stock_service.cli.ask import DEFAULT_URL, json_option, key_option
+from stock_service.cli.ask import DEFAULT_URL, checked_origin, json_option, key_option
 from stock_service.cli.exit_codes import ExitCode
 from stock_service.cli.parameters import duration_parameter
 from stock_service.cli.reports import end_unreachable, end_with, end_without_metrics, show_checks
@@ -24,7 +24,7 @@ Look = Callable[[], Iterable[Scrape]]
 
 
 @click.command("watch")
-@click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL)
+@click.argument("url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL, callback=checked_origin)
 @click.option("--for", "watch_for", type=duration_parameter("1s", "1d"), default="30m", show_default=True)
 @click.option(
     "--every", type=duration_parameter("100ms", "1h"), default="15s", show_default=True, help="Between looks."

@@ -6,6 +6,7 @@ Every argument is a word of its own; nothing goes through a shell.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Any
 
 _PROXY_PATIENCE = "5s"
 _GET = "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+# What kubectl's library says to its developers before kubectl says what is wrong, often five times: E1126 12:15:26.990 …
+_LIBRARY = re.compile(r"[EWI]\d{4} \d\d:\d\d:\d\d")
 SELECTOR = "app.kubernetes.io/name=stock-service"
 
 
@@ -86,8 +89,14 @@ def run_program(command: Sequence[str], patience: float, stdin: str | None = Non
     except subprocess.TimeoutExpired:
         raise ClusterRefused(command[0], f"did not answer within {patience:.0f} s") from None
     if done.returncode:
-        raise ClusterRefused(command[0], done.stderr.strip())
+        raise ClusterRefused(command[0], _said(done.stderr))
     return done.stdout
+
+
+def _said(errors: str) -> str:
+    """Return what a program wrote for people; all of it when that is nothing."""
+    lines = [line for line in errors.splitlines() if not _LIBRARY.match(line)]
+    return "\n".join(lines).strip() or errors.strip()
 
 
 def _stays(item: dict[str, Any]) -> bool:
