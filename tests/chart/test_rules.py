@@ -99,6 +99,12 @@ def test_every_alert_tells_what_to_do() -> None:
         assert re.fullmatch(r"https://[^#]+/d/stock-[a-z]+", notes["dashboard_url"]), name
 
 
+def test_the_eight_name_the_process_where_nobody_labels_pods() -> None:
+    """A Prometheus outside Kubernetes knows `instance` only; "the breaker of  is open" helps nobody."""
+    for name in ("ServiceDown", "CircuitBreakerOpen", "HighLatency", "LowCacheHitRate"):
+        assert "{{ or $labels.pod $labels.instance }}" in alerts()[name]["annotations"]["summary"], name
+
+
 def test_one_group_pages_and_the_other_tells() -> None:
     """Both paging would ring twice for one trouble; our own group has no twin and always pages."""
     twins = {"ServiceDown": "StockServiceDown", "HighErrorRate": "StockServiceHighErrorRatio"}

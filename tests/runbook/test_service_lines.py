@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -109,6 +110,27 @@ def test_health_is_good_while_the_vendor_is_not() -> None:
         health = here("curl -D - http://localhost:8080/health", broken)
     assert health.startswith("HTTP/1.1 200")
     assert '"status":"degraded"' in health
+
+
+def test_an_open_breaker_waits_for_the_next_question() -> None:
+    """Time alone does not close it; a page about it may outlive the trouble on a quiet night."""
+    promised("circuit-breaker-open", "With nobody asking it stays open, also when the vendor is well again")
+    promised("circuit-breaker-open", 'with `"next_try_in":null` the next question of that part is the probe')
+    with running_pair(flags={"breaker.volume": 1, "breaker.sleep": "100ms"}) as pair:
+        rule = json.dumps([{"kind": "status", "params": {"status": 500}}])
+        shell(f"curl -sSf -d '{rule}' {pair.simulator.url}/__simulator__/faults")
+        here("curl http://localhost:8080/v2/aggs/ticker/AAPL/prev", pair)
+        shell(f"curl -sSf -X DELETE {pair.simulator.url}/__simulator__/faults")
+        while (part := breaker_of_prev(pair))["next_try_in"] is not None:
+            assert part["state"] == "open"
+        assert part["state"] == "open"
+        here("curl http://localhost:8080/v2/aggs/ticker/MSFT/prev", pair)
+        assert breaker_of_prev(pair)["state"] == "closed"
+
+
+def breaker_of_prev(pair: Pair) -> dict[str, Any]:
+    told = json.loads(here("curl http://localhost:8080/circuit-breaker", pair))
+    return dict(told["classes"]["prev"])
 
 
 def ingresses(*arguments: str) -> list[Manifest]:

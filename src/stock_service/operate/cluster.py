@@ -14,7 +14,7 @@ from typing import Any
 
 _PROXY_PATIENCE = "5s"
 _GET = "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
-# What kubectl's library says to its developers before kubectl says what is wrong, often five times: E1126 12:15:26.990 …
+# What kubectl's library says to its developers before kubectl says what is wrong, often five times over
 _LIBRARY = re.compile(r"[EWI]\d{4} \d\d:\d\d:\d\d")
 SELECTOR = "app.kubernetes.io/name=stock-service"
 
