@@ -145,7 +145,7 @@ async def warm_house(
     clock, events = ManualClock(wall=wall), Recorder()
     vendor = VendorFunction(clock, World(Prices(1), plan=plan))
     settings = load_settings(env={}, flags={"upstream.url": VENDOR, "upstream.api_key": "k", **flags}).settings
-    with mock.patch("stock_service.wiring.build.make_answering", return_value=Answering(vendor, clock)):
+    with mock.patch("stock_service.wiring.reading.make_answering", return_value=Answering(vendor, clock)):
         service = build_service(settings, events, lambda: 0, clock)
     looking = mock.patch("stock_service.reads.warm.LOOK_EVERY", 300.0)  # weeks pass quicker
     looking.start()
