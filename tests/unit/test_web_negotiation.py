@@ -9,7 +9,7 @@ import pytest
 from stock_service.config.load import ConfigFaulty, load_settings
 from stock_service.vendor.links import point_links
 from stock_service.web.conditional import accepts_gzip, matches_etag
-from stock_service.web.origin import client_origin, valid_host
+from stock_service.web.origin import client_origin, local_authority, valid_host
 from stock_service.web.routes import Part, part_of
 
 
@@ -69,6 +69,30 @@ def test_forwarding_headers_count_only_from_trusted_peers() -> None:
     headers = (HOST, *FORWARDED)
     assert client_origin(headers, "http", b"l:1", "10.1.1.1", "", TRUSTED) == b"https://data.example"
     assert client_origin(headers, "http", b"l:1", "192.0.2.1", "", TRUSTED) == b"http://gw.example:8080"
+
+
+def test_a_trusted_peer_is_known_by_its_ipv4_address_on_a_socket_of_both_families() -> None:
+    """Listening on `::`, the kernel names it `::ffff:10.1.1.1`."""
+    headers = (HOST, *FORWARDED)
+    assert client_origin(headers, "http", b"l:1", "::ffff:10.1.1.1", "", TRUSTED) == b"https://data.example"
+    for stranger in ("::ffff:192.0.2.1", "::10.1.1.1", "2001:db8::1"):
+        assert client_origin(headers, "http", b"l:1", stranger, "", TRUSTED) == b"http://gw.example:8080"
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        (("127.0.0.1", 8080), b"127.0.0.1:8080"),
+        (("::1", 8080), b"[::1]:8080"),
+        (("::ffff:127.0.0.1", 80), b"[::ffff:127.0.0.1]:80"),
+        (None, b"localhost"),
+    ],
+)
+def test_the_address_that_stands_in_for_a_host_can_stand_in_a_link(
+    server: tuple[str, int] | None, expected: bytes
+) -> None:
+    assert local_authority(server) == expected
+    assert valid_host(expected)
 
 
 def test_public_url_wins() -> None:

@@ -23,6 +23,7 @@ from tests.support.wire import (
     REVOKED_KEY,
     SMALL_HIT,
     Answer,
+    FakeTransport,
     Wire,
     get,
     key_line,
@@ -163,6 +164,21 @@ async def test_links_lead_to_the_host_the_client_used() -> None:
         assert f'"next_url":"http://{host}{LINKED_HIT}?cursor=abc"'.encode() in gzip.decompress(answer.body)
     await _hit(wire, get(LINKED_HIT, host="third"), expect=0)
     await _hit(wire, get(LINKED_HIT, host="third"), expect=1)
+
+
+@pytest.mark.parametrize(("local", "host"), [("127.0.0.1", "127.0.0.1:8080"), ("::1", "[::1]:8080")])
+async def test_links_for_a_client_without_host_lead_to_where_it_came_in(
+    local: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only HTTP/1.0 may leave it out; on both lanes alike."""
+    told = {"sockname": (local, 8080), "peername": (local, 50_000)}
+    monkeypatch.setattr(FakeTransport, "get_extra_info", lambda self, name, default=None: told.get(name, default))
+    wire = Wire()
+    await wire.warm(get(LINKED_HIT))
+    raw = get(LINKED_HIT).replace(b"HTTP/1.1\r\nHost: gateway", b"HTTP/1.0")
+    for lane in (0, 1):
+        answer = await _hit(wire, raw, expect=lane)
+        assert f'"next_url":"http://{host}{LINKED_HIT}?cursor=abc"'.encode() in gzip.decompress(answer.body)
 
 
 async def test_the_clients_own_request_id_comes_back() -> None:

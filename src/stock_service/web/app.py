@@ -16,6 +16,7 @@ from stock_service.base.events import Faulted, Observer, RequestFinished
 from stock_service.web.error_bodies import problem, vendor_error
 from stock_service.web.exchange import Exchange, Handler, Message, Receive, Response, Scope, Send
 from stock_service.web.http_date import HttpDate
+from stock_service.web.origin import local_authority
 from stock_service.web.routes import OPS_ROUTES, Part, part_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
@@ -83,7 +84,7 @@ class App:
     def _open(self, scope: Scope, receive: Receive) -> Exchange:
         headers = tuple(scope["headers"])
         now = self._clock.monotonic()
-        client, server = scope.get("client"), scope.get("server")
+        client = scope.get("client")
         return Exchange(
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1"),
@@ -91,7 +92,7 @@ class App:
             headers=headers,
             peer=client[0] if client else "",
             scheme=scope["scheme"],
-            local=f"{server[0]}:{server[1]}".encode("latin-1") if server else b"localhost",
+            local=local_authority(scope.get("server")),
             started_at=now,
             deadline=now + self._request_for,
             request_id=self._name(headers),

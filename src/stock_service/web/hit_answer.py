@@ -18,7 +18,7 @@ from stock_service.web.hit_head import Head
 from stock_service.web.hit_series import QUICK_FOR, Series
 from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import HitClient, Lookup, Target, Trusted
-from stock_service.web.origin import Networks, client_origin
+from stock_service.web.origin import Networks, client_origin, local_authority
 
 _ID_LINE = b"x-request-id: %b\r\n\r\n"
 RENEW_EVERY = 1.0  # how often a hit past the fresh time asks for a renewal of one entry
@@ -147,8 +147,7 @@ class Answers:
             return None
         origin = head.origin
         if origin is None:
-            server, client = connection.server, connection.client
-            local = f"{server[0]}:{server[1]}".encode("latin-1") if server else b"localhost"
+            client, local = connection.client, local_authority(connection.server)
             scheme, peer = connection.scheme or "http", client[0] if client else ""
             fields = tuple(head.fields)
             origin = client_origin(fields, scheme, local, peer, self._public_url, self._trusted_proxies)

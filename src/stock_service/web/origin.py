@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 
@@ -31,19 +31,32 @@ def client_origin(
     return b"%b://%b" % (chosen_scheme, host if valid_host(host) else local)
 
 
+def local_authority(server: tuple[str, int | None] | None) -> bytes:
+    """Return `host:port` of the address a connection came in on, `localhost` where there is none to name."""
+    if server is None:
+        return b"localhost"
+    host, port = server
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode("latin-1")
+
+
 def valid_host(host: bytes) -> bool:
     """Return whether `host` has the form of a Host header value (RFC 9110 7.2): a name or address, maybe a port."""
     return _HOST.match(host) is not None
 
 
 def is_trusted(peer: str, trusted: Networks) -> bool:
-    """Return whether `peer` (an IP address) is one of the trusted proxies."""
+    """Return whether `peer` (an IP address) is one of the trusted proxies.
+
+    A socket that listens for both families names its IPv4 peers `::ffff:a.b.c.d`; they are who they are.
+    """
     if not trusted or not peer:
         return False
     try:
         address = ip_address(peer)
     except ValueError:
         return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
     return any(address in network for network in trusted)
 
 
