@@ -1,7 +1,7 @@
 # One word per chore, the same for people and for continuous integration (.ci/run).
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix docs lock bench bench-calls storm fleet fuzz drill clean system-tools
+.PHONY: help run test check fix docs lock audit bench bench-calls storm fleet fuzz drill clean system-tools
 
 PY := .venv/bin/python
 WORKERS ?= logical
@@ -30,6 +30,9 @@ docs: $(STAMPS)/dev ## write the generated pages of docs/ again
 
 lock: $(STAMPS)/dev ## write requirements/*.txt again; newest versions with: make lock UPGRADE=--upgrade
 	scripts/lock $(UPGRADE)
+
+audit: $(STAMPS)/dev ## look the locked runtime packages up among known vulnerabilities; red too when it cannot
+	.venv/bin/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes --requirement requirements/runtime.txt
 
 bench: $(STAMPS)/dev system-tools ## measure hits, misses, memory and start, against nginx and other peers
 	$(PY) -m bench

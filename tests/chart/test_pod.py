@@ -148,12 +148,31 @@ def test_resources_are_the_runbooks_baseline_with_a_memory_limit() -> None:
     assert resources["limits"] == {"memory": "512Mi"}
 
 
-@pytest.mark.parametrize(("kind", "name"), [("Pod", "stock-service-smoke"), ("CronJob", "stock-service-backup")])
+HELPERS = pytest.mark.parametrize(
+    ("kind", "name"), [("Pod", "stock-service-smoke"), ("CronJob", "stock-service-backup")]
+)
+
+
+def helper_pod(kind: str, name: str, *arguments: str) -> Manifest:
+    """Return the pod template of a helper, labels included."""
+    helper = pick(render("--set", "backup.enabled=true", *arguments), kind, name)
+    return dict(helper["spec"]["jobTemplate"]["spec"]["template"]) if kind == "CronJob" else helper
+
+
+@HELPERS
+def test_helper_pods_run_where_the_service_may_run(kind: str, name: str) -> None:
+    """On nodes with a taint `helm test` would wait for ever."""
+    placed = ("--set", "nodeSelector.pool=small", "--set", "tolerations[0].key=pool")
+    spec = helper_pod(kind, name, *placed, "--set", "imagePullSecrets[0].name=registry")["spec"]
+    assert spec["nodeSelector"] == pod(*placed)["nodeSelector"] == {"pool": "small"}
+    assert spec["tolerations"] == pod(*placed)["tolerations"] == [{"key": "pool"}]
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+
+
+@HELPERS
 def test_helper_pods_are_not_found_by_the_runbooks_selector(kind: str, name: str) -> None:
     """Its lines count and describe replicas; the Service must not send them requests either."""
-    helper = pick(render("--set", "backup.enabled=true"), kind, name)
-    template = helper["spec"]["jobTemplate"]["spec"]["template"] if kind == "CronJob" else helper
-    assert template["metadata"]["labels"]["app.kubernetes.io/name"] != "stock-service"
+    assert helper_pod(kind, name)["metadata"]["labels"]["app.kubernetes.io/name"] != "stock-service"
 
 
 def test_the_test_pod_is_still_there_when_its_logs_are_asked_for() -> None:

@@ -147,6 +147,22 @@ count fall to 1 for a moment, and rendering the floor would undo the autoscaler,
 {{- .Values.ingress.tls.secretName | default (printf "%s-tls" (include "stock-service.fullname" .)) -}}
 {{- end -}}
 
+{{/* Where pods may run, and with which right to pull images: the service's, and those of tests and backups, which would wait for ever on tainted nodes. */}}
+{{- define "stock-service.nodes" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{- define "stock-service.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
