@@ -168,6 +168,35 @@ def test_saturated_callers_get_the_whole_plan_and_never_more(plan: tuple[Window,
     assert len([at for at in sent if at <= until]) >= 0.95 * granted
 
 
+@pytest.mark.parametrize("plan", [Window(5, 61.0), Window(20, 60.0), Window(10, 2.0)])
+@pytest.mark.parametrize("returning", [0.0, 0.5, 1.0])
+def test_clients_sent_away_cost_the_plan_next_to_nothing(plan: Window, returning: float) -> None:
+    """Four times too many, each with its own question; of those sent away some come back, up to three times."""
+    draw = random.Random(1)
+    pacer = Pacer(PacerSettings((plan,)))
+    until = 30 * plan.per
+    comings: list[tuple[float, int, int, Slot | None]] = [
+        (draw.uniform(0.0, until), question, 0, None) for question in range(4 * 30 * plan.calls)
+    ]
+    heapq.heapify(comings)
+    sent: list[float] = []
+    while comings and comings[0][0] < until:
+        now, question, times, slot = heapq.heappop(comings)
+        if slot is None:
+            answer = pacer.reserve(0.0, now, now + 8.0, question)
+            if isinstance(answer, Slot):
+                heapq.heappush(comings, (answer.start_at, question, times, answer))
+            elif times < 3 and draw.random() < returning:
+                heapq.heappush(comings, (now + math.ceil(answer.next_at - now), question, times + 1, None))
+        elif isinstance(left := pacer.spend(slot, now), Later):
+            heapq.heappush(comings, (left.until, question, times, slot))
+        else:
+            sent.append(now)
+    assert most_in_any_window(sent, plan.per) <= plan.calls
+    granted = plan.calls * (until - 2 * plan.per) / plan.per
+    assert len([at for at in sent if at >= 2 * plan.per]) >= 0.95 * granted
+
+
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=20)
 def test_twenty_page_loops_on_one_small_plan_are_sent_away_at_most_once_a_page(seed: int) -> None:

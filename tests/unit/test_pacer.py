@@ -89,10 +89,15 @@ def test_nothing_is_kept_for_those_who_do_not_come_back() -> None:
     assert isinstance(pacer.reserve(0.0, 122.5, 122.5, "question 5"), Slot)
 
 
-def test_asking_again_too_early_gives_up_the_time_one_was_told() -> None:
+def test_asking_again_too_early_neither_loses_the_time_one_was_told_nor_takes_another() -> None:
+    """Two who ask the same question are one asker; the second must not send the first to the end of the queue."""
     pacer = full_pacer()
-    assert [sent_away(pacer, "impatient", now) for now in (1.0, 2.0, 3.0)] == [60.0] * 3
-    assert pacer.reserve(0.0, 3.0, 3.0) == NoRoom(60.0)
+    assert [sent_away(pacer, "impatient", now) for now in (1.0, 2.0)] == [60.0] * 2
+    others = [sent_away(pacer, f"question {number}", 2.5) for number in range(9)]
+    assert others == [60.0] * 4 + [120.0] * 5
+    assert sent_away(pacer, "impatient", 3.0) == 60.0
+    pacer.hold_until(70.0, 4.0)
+    assert sent_away(pacer, "impatient", 5.0) > 70.0  # what was told is no longer true
 
 
 def test_the_number_of_promises_is_bounded() -> None:
@@ -102,12 +107,50 @@ def test_the_number_of_promises_is_bounded() -> None:
     assert times == [60.0 * (1 + min(number, 20) // 5) for number in range(1_000)]
 
 
-def test_short_windows_promise_nothing() -> None:
-    """They free a slot before anyone could be back."""
-    pacer = make_pacer(Window(2, 1.0))
-    send(pacer, 0.0)
-    send(pacer, 0.0)
-    assert [sent_away(pacer, f"question {number}", 0.5) for number in range(5)] == [1.0] * 5
+def test_a_large_plan_keeps_a_hundred_slots_at_most() -> None:
+    """Each refusal reads the list: with a thousand slots kept, one would hold the event loop for a second."""
+    pacer = make_pacer(Window(1_000, 60.0))
+    for number in range(1_000):
+        send(pacer, number * 0.01)
+    times = [sent_away(pacer, f"question {number}", 20.0) for number in range(200)]
+    assert times == sorted(times)
+    assert len(set(times)) == 101
+
+
+def test_whoever_finds_room_before_its_time_keeps_nothing_for_later() -> None:
+    """A slot for it and one kept for it would be two."""
+    pacer = full_pacer()
+    times = [sent_away(pacer, f"question {number}", 1.0) for number in range(5)]
+    assert times == [60.0] * 5
+    slots = [pacer.reserve(0.0, 55.0, 63.0, f"question {number}") for number in range(5)]
+    for slot in slots:
+        assert isinstance(slot, Slot)
+        pacer.refund(slot, 55.0)
+    newcomer = pacer.reserve(0.0, 60.0, 60.0, "a newcomer")
+    assert isinstance(newcomer, Slot)
+
+
+def test_several_who_did_not_come_back_end_the_keeping_until_one_does() -> None:
+    """A scan that asks and goes costs two seconds of one window, and nobody hears a time far away for its sake."""
+    pacer = full_pacer()
+    for number in range(15):
+        sent_away(pacer, f"scan {number}", 1.0)
+    for now in (62.5, 62.6, 62.7, 62.8):
+        send(pacer, now)
+    assert isinstance(pacer.reserve(0.0, 119.0, 119.0, "free is free"), Slot)
+    assert sent_away(pacer, "regular", 119.0) == 122.5
+    slot = pacer.reserve(0.0, 123.0, 123.0, "regular")
+    assert isinstance(slot, Slot)
+    spend(pacer, slot, 123.0)
+
+
+@pytest.mark.parametrize(("calls", "per"), [(2, 1.0), (2, 30.0)])
+def test_short_windows_promise_nothing(calls: int, per: float) -> None:
+    """They free slots often enough, and two idle seconds would be much of them."""
+    pacer = make_pacer(Window(calls, per))
+    for _ in range(calls):
+        send(pacer, 0.0)
+    assert [sent_away(pacer, f"question {number}", 0.5) for number in range(5)] == [per] * 5
 
 
 def test_no_room_before_latest_plans_nothing_and_tells_the_true_time() -> None:

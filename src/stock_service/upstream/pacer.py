@@ -21,8 +21,10 @@ from stock_service.upstream.learning import LearningSettings, Level
 from stock_service.upstream.promises import Promises
 
 _LEARNED_MAX_FOR = 120.0  # longer windows are contracts: half a day's calls would forbid the rest of the day
-_PROMISED_FROM = 2.0  # shorter windows free a slot before anyone who was sent away can be back
+_PROMISED_FROM = 40.0  # a slot is kept idle for two seconds at most, which is a twentieth of such a window; shorter
+# windows free slots often enough for a client that asks four times
 _PROMISED_WINDOWS = 4  # the official client asks four times: a longer list serves nobody
+_PROMISED_MOST = 100  # each refusal reads the list
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Pacer:
         spacing = max((window.per / window.calls for window in learned), default=1.0)
         self._level = Level(settings.learning, fewest, max(1.0, spacing))
         promised = any(window.per >= _PROMISED_FROM for window in learned)
-        self._promises = Promises(_PROMISED_WINDOWS * fewest if promised else 0)
+        self._promises = Promises(min(_PROMISED_WINDOWS * fewest, _PROMISED_MOST) if promised else 0)
 
     def reserve(self, keep: float, now: float, latest: float, asker: Hashable = None) -> Slot | NoRoom:
         """Plan a call behind those already planned.
@@ -142,10 +144,15 @@ class Pacer:
             asker: whom a refusal promises a slot; None: nobody who would come back.
         """
         latest = latest if keep <= 0 else now
-        promised = [] if self._promises.redeem(asker, now) else self._promises.times(now, asker)
-        start_at = self._earliest(keep, now, [at for at in promised if at <= latest])
+        told = self._promises.told(asker)
+        others = [] if told is not None and told <= now else self._promises.times(now, asker)
+        planned = self._planned()
+        if others:
+            planned = sorted([*planned, *(at for at in others if at <= latest)])
+        start_at = self._earliest(keep, now, planned)
         if start_at > latest:
             return NoRoom(start_at if asker is None or keep > 0 else self._promise(asker, now))
+        self._promises.end(asker)
         self._tokens += 1
         slot = Slot(start_at, self._tokens)
         insort(self._queue, (start_at, slot.token))
@@ -198,22 +205,29 @@ class Pacer:
         left = [window.room(level, 0.0) - self._used(window, now) for window in self._settings.windows]
         held = self._held_until if self._held_until > now else None
         remaining = 0 if held else max(0, min(left) - len(self._queue))
-        return PacerView(remaining, len(self._queue), self._earliest(0.0, now), held, level)
+        return PacerView(remaining, len(self._queue), self._earliest(0.0, now, self._planned()), held, level)
 
     def _promise(self, asker: Hashable, now: float) -> float:
         """Return, and keep for `asker`, the first instant that is free though everyone promised one comes back."""
-        openings: list[float] = []
-        for _ in range(len(self._promises.times(now, asker)) + 1):
+        openings = self._planned()
+        first = self._earliest(0.0, now, openings)
+        told = self._promises.told(asker)
+        if told is not None and told >= first:
+            return told  # asked again too early, or another asks the same: no reason to lose one's place
+        openings.append(first)
+        for _ in self._promises.times(now, asker):
             openings.append(self._earliest(0.0, now, openings))
         self._promises.give(asker, openings[-1])
         return openings[-1]
 
-    def _earliest(self, keep: float, now: float, expected: Sequence[float] = ()) -> float:
-        """Return when one more call could leave, behind everything sent, planned and `expected`."""
-        planned = sorted([*self._queue, *((at, 0) for at in expected)]) if expected else self._queue
+    def _planned(self) -> list[float]:
+        return [at for at, _ in self._queue]
+
+    def _earliest(self, keep: float, now: float, planned: Sequence[float]) -> float:
+        """Return when one more call could leave, behind everything sent and `planned` (ascending)."""
         start_at = max(now, self._held_until)
         if planned:
-            start_at = max(start_at, planned[-1][0])
+            start_at = max(start_at, planned[-1])
         level = self._level.at(now)
         for window in self._settings.windows:
             past = self._nth_last(window.room(level, keep), now, planned)
@@ -221,10 +235,10 @@ class Pacer:
                 start_at = max(start_at, past + window.per + self._settings.guard_for)
         return start_at
 
-    def _nth_last(self, count: int, now: float, planned: Sequence[tuple[float, int]]) -> float | None:
+    def _nth_last(self, count: int, now: float, planned: Sequence[float]) -> float | None:
         """Return the instant of the `count`-th last call, planned ones last; overdue ones will leave from now on."""
         if count <= len(planned):
-            return max(now, planned[-count][0])
+            return max(now, planned[-count])
         count -= len(planned)
         return self._sent[-count] if count <= len(self._sent) else None
 
@@ -238,4 +252,4 @@ class Pacer:
         """Make the forecast anew after a change it did not foresee; the order stays."""
         waiting, self._queue = self._queue, []
         for _, token in waiting:
-            self._queue.append((self._earliest(0.0, now), token))
+            self._queue.append((self._earliest(0.0, now, self._planned()), token))
