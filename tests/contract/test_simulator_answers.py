@@ -413,9 +413,45 @@ async def test_the_switchboard_works_over_http(session: aiohttp.ClientSession, s
         ("/v1/marketstatus/now", 503),
         ("/v1/marketstatus/now", 200),
     ]
-    for wrong in ([{"kind": "nonsense"}], [{"kind": "html", "chance": 1}], {"kind": "html"}):
-        async with session.post(f"{control}/faults", json=wrong) as answer:
-            assert answer.status == 400
     async with session.post(f"{control}/reset") as answer:
         assert answer.status == 200
     assert simulator.calls.total == 0
+
+
+@pytest.mark.parametrize(
+    ("order", "posted", "says"),
+    [
+        ("faults", [{"kind": "nonsense"}], "$[0].kind"),
+        ("faults", [{"kind": "html", "chance": 1}], "chance"),
+        ("faults", {"kind": "html"}, "array"),
+        ("faults", [{"kind": "html", "probability": 5}], "probability"),
+        ("faults", [{"kind": "empty"}, {"kind": "html", "pattern": "("}], "$[1].pattern"),
+        ("faults", [{"kind": "drip", "params": {"second": 1}}], "its parameters are: bytes, every"),
+        ("faults", [{"kind": "reset", "params": {"seconds": 1}}], "its parameters are: none"),
+        ("faults", [{"kind": "drip", "params": {"bytes": "many"}}], "$[0].params.bytes"),
+        ("faults", [{"kind": "status", "params": {"status": 99}}], "from 200 to 599"),
+        ("faults", [{"kind": "huge", "params": {"bytes": -1}}], "$[0].params.bytes"),
+        ("faults", [{"kind": "limited", "params": {"retry_after": "1\r\nX: 1"}}], "printable ASCII"),
+        ("clock", {"at": 1e30}, "Unix second"),
+        ("clock", {"advance": -1e12}, "Unix second"),
+        ("clock", {"at": "noon"}, "$.at"),
+    ],
+)
+async def test_the_switchboard_refuses_what_would_break_every_call(
+    order: str, posted: object, says: str, session: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    """It says where and why, and what was in force stays so."""
+    async with session.post(f"{simulator.url}/__simulator__/{order}", json=posted) as answer:
+        assert answer.status == 400
+        assert says in (await answer.json())["error"]
+    _, state = await get(session, simulator, "/__simulator__/state")
+    assert (state["faults"], state["now"]) == ([], NOW)
+    assert (await get(session, simulator, "/v2/aggs/ticker/AAPL/prev"))[0] == 200
+
+
+@pytest.mark.parametrize("window", ["abc", "-1", "0", "nan", "inf"])
+async def test_a_window_without_a_length_is_refused(
+    window: str, session: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    status, _ = await get(session, simulator, f"/__simulator__/state?window={window}")
+    assert status == 400

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,9 @@ from stock_service.simulator.admission import Admission
 from stock_service.simulator.ask import Refusal
 from stock_service.simulator.calls import CallLog
 from stock_service.simulator.faults import FaultKind, FaultRule, Faults
+from stock_service.simulator.posted import PARAMETERS
+
+PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 
 def fired(faults: Faults, times: int, path: str = "/v2/x", now: float = 0.0) -> int:
@@ -107,3 +112,13 @@ def test_refused_keys_do_not_fill_the_window() -> None:
         with pytest.raises(Refusal):
             admission.ask(wrong, 0.0)
     admission.ask("k", 0.0)
+
+
+def test_the_page_names_the_parameters_that_are_read() -> None:
+    """A name that is not read would be refused, one that is not written would not be found."""
+    table = PAGE.read_text("utf-8").partition("| kind | what happens")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split("|") for line in table.splitlines()[2:]]
+    written = {
+        kind: tuple(re.findall(r"`(\w+)`", row[-1])) for row in rows for kind in re.findall(r"`([\w-]+)`", row[0])
+    }
+    assert written == {kind.value: PARAMETERS.get(kind, ()) for kind in FaultKind}

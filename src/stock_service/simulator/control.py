@@ -5,36 +5,16 @@ Needs no key and counts as no call, so the simulator must only listen where its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
 
 from stock_service.simulator.app import CONTROL, Vendor
 from stock_service.simulator.calls import Call
-from stock_service.simulator.faults import FaultKind, FaultRule, Param
+from stock_service.simulator.posted import read_instant, read_rules, read_window
 
-
-class _Rule(msgspec.Struct, forbid_unknown_fields=True):
-    """A fault rule as it is posted; the fields are those of `FaultRule`."""
-
-    kind: FaultKind
-    prefix: str = ""
-    pattern: str = ""
-    probability: float = 1.0
-    count: int | None = None
-    seed: int = 0
-    good_for: float = 0.0
-    bad_for: float = 0.0
-    params: dict[str, Param] = {}
-
-
-class _Instant(msgspec.Struct, forbid_unknown_fields=True):
-    """`at` freezes at a Unix second, `advance` moves a frozen instant on, `follow` goes back to the clock."""
-
-    at: float | None = None
-    advance: float = 0.0
-    follow: bool = False
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def add_control(app: web.Application, vendor: Vendor) -> None:
@@ -44,7 +24,7 @@ def add_control(app: web.Application, vendor: Vendor) -> None:
         return _json([_call(call) for call in vendor.calls.calls(request.query.get("prefix", ""))])
 
     async def state(request: web.Request) -> web.Response:
-        window = float(request.query.get("window", "60"))
+        window = read_window(request.query.get("window", "60"))
         statuses = {str(status): count for status, count in sorted(vendor.calls.statuses.items())}
         return _json(
             {
@@ -58,12 +38,7 @@ def add_control(app: web.Application, vendor: Vendor) -> None:
         )
 
     async def put_faults(request: web.Request) -> web.Response:
-        try:
-            posted = msgspec.json.decode(await request.read(), type=list[_Rule])
-        except msgspec.DecodeError as error:
-            return _json({"error": str(error)}, 400)
-        rules = [FaultRule(**{name: getattr(rule, name) for name in rule.__struct_fields__}) for rule in posted]
-        vendor.faults.put(rules, vendor.clock.monotonic())
+        vendor.faults.put(read_rules(await request.read()), vendor.clock.monotonic())
         return _json({"faults": vendor.faults.state()})
 
     async def clear_faults(request: web.Request) -> web.Response:  # noqa: ARG001 - one shape of handlers
@@ -71,12 +46,7 @@ def add_control(app: web.Application, vendor: Vendor) -> None:
         return _json({"faults": []})
 
     async def move_clock(request: web.Request) -> web.Response:
-        try:
-            posted = msgspec.json.decode(await request.read(), type=_Instant)
-        except msgspec.DecodeError as error:
-            return _json({"error": str(error)}, 400)
-        moved = (vendor.now() if posted.at is None else posted.at) + posted.advance
-        vendor.frozen_at = None if posted.follow else moved
+        vendor.frozen_at = read_instant(await request.read(), vendor.now())
         return _json({"now": vendor.now(), "frozen": vendor.frozen_at is not None})
 
     async def reset(request: web.Request) -> web.Response:  # noqa: ARG001 - one shape of handlers
@@ -85,7 +55,7 @@ def add_control(app: web.Application, vendor: Vendor) -> None:
         vendor.admission.clear()
         return _json({"calls": 0, "faults": []})
 
-    routes: tuple[tuple[str, str, Callable[[web.Request], object]], ...] = (
+    routes: tuple[tuple[str, str, _Handler], ...] = (
         ("GET", "calls", calls),
         ("GET", "state", state),
         ("POST", "faults", put_faults),
@@ -94,7 +64,19 @@ def add_control(app: web.Application, vendor: Vendor) -> None:
         ("POST", "reset", reset),
     )
     for method, name, handler in routes:
-        app.router.add_route(method, CONTROL + name, handler)  # type: ignore[arg-type]
+        app.router.add_route(method, CONTROL + name, _refusing(handler))
+
+
+def _refusing(handler: _Handler) -> _Handler:
+    """Return `handler`, answering 400 to what it cannot read."""
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except ValueError as error:  # msgspec's are such too
+            return _json({"error": str(error)}, 400)
+
+    return handle
 
 
 def _call(call: Call) -> dict[str, object]:
