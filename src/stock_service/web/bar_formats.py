@@ -42,6 +42,9 @@ class _Line(BarRow, gc=False, array_like=True):
     """The same as a line of a table."""
 
 
+_lines = msgspec.json.Encoder()
+
+
 class BarsAnswer(msgspec.Struct):
     """Bars of one symbol, oldest first. `age_seconds` is the oldest part's age."""
 
@@ -54,28 +57,33 @@ class BarsAnswer(msgspec.Struct):
     bars: list[BarRow]
 
 
+class _Dates(dict[float, str]):
+    """The date of each day since 1970, as text; formatted once, because most bars share theirs."""
+
+    def __missing__(self, day: float) -> str:
+        text = self[day] = datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%dT")
+        return text
+
+
+class _Clocks(dict[float, str]):
+    """The time of day of each millisecond of a day, as text; formatted once, because every day has the same ones."""
+
+    def __missing__(self, rest: float) -> str:
+        fraction = f".{int(rest) % 1000:03d}Z" if int(rest) % 1000 else "Z"
+        text = self[rest] = datetime.fromtimestamp(rest // 1_000, UTC).strftime("%H:%M:%S") + fraction
+        return text
+
+
 class _Times:
-    """Formats instants, remembering days and times of day: most bars share them."""
+    """Formats the beginnings of bars."""
 
     def __init__(self) -> None:
-        self._days: dict[int, str] = {}
-        self._times: dict[int, str] = {}
+        self._dates = _Dates()
+        self._clocks = _Clocks()
 
-    def iso(self, at_ms: float) -> str:
-        day, rest = divmod(int(at_ms), _DAY_MS)
-        date_part = self._days.get(day)
-        if date_part is None:
-            date_part = self._days[day] = datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%dT")
-        time_part = self._times.get(rest)
-        if time_part is None:
-            moment = datetime.fromtimestamp(rest / 1e3, UTC)
-            fraction = f".{rest % 1000:03d}Z" if rest % 1000 else "Z"
-            time_part = self._times[rest] = moment.strftime("%H:%M:%S") + fraction
-        return date_part + time_part
-
-
-def _whole(trades: float | None) -> int | None:
-    return None if trades is None else round(trades)
+    def of(self, bars: Sequence[Bar]) -> list[str]:
+        dates, clocks = self._dates, self._clocks
+        return [dates[bar.t // _DAY_MS] + clocks[bar.t % _DAY_MS] for bar in bars]
 
 
 class BarWriter(Protocol):
@@ -111,8 +119,10 @@ class _JsonWriter:
         self._pieces: list[bytes] = []
 
     def add(self, bars: Sequence[Bar]) -> None:
-        iso = self._times.iso
-        rows = [BarRow(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, _whole(b.n)) for b in bars]
+        rows = [
+            BarRow(time, b.o, b.h, b.l, b.c, b.v, b.vw, None if b.n is None else round(b.n))
+            for time, b in zip(self._times.of(bars), bars, strict=True)
+        ]
         if rows:
             self._pieces.append(msgspec.json.encode(rows)[1:-1])
 
@@ -127,12 +137,12 @@ class _CsvWriter:
         self._pieces = [",".join(_COLUMNS).encode("ascii") + b"\n"]
 
     def add(self, bars: Sequence[Bar]) -> None:
-        iso = self._times.iso
-        rows = [_Line(iso(b.t), b.o, b.h, b.l, b.c, b.v, b.vw, _whole(b.n)) for b in bars]
-        lines = msgspec.json.encode(rows)[2:-2]
-        if lines:
-            # Only the encoder's brackets, quotes and nulls are not CSV.
-            self._pieces.append(lines.replace(b"],[", b"\n").replace(b'"', b"").replace(b"null", b"") + b"\n")
+        rows = [
+            _Line(time, b.o, b.h, b.l, b.c, b.v, b.vw, None if b.n is None else round(b.n))
+            for time, b in zip(self._times.of(bars), bars, strict=True)
+        ]
+        # Only the encoder's brackets, quotes and nulls are not CSV.
+        self._pieces.append(_lines.encode_lines(rows).translate(None, b'[]"').replace(b"null", b""))
 
     def finish(self, head: BarsAnswer) -> bytes:
         return b"".join(self._pieces)
@@ -165,7 +175,7 @@ class _ColumnWriter:
             [b.c for b in bars],
             [b.v for b in bars],
             [b.vw for b in bars],
-            [_whole(b.n) for b in bars],
+            [None if b.n is None else round(b.n) for b in bars],
         ]
         arrays = [self._pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
         self._batches.append(self._pa.record_batch(arrays, schema=self._schema))
