@@ -197,6 +197,18 @@ async def test_splits_since_the_span_began_are_listed() -> None:
         assert {"day": "2020-08-31", "split_from": 1.0, "split_to": 4.0} in found["splits"]
 
 
+@pytest.mark.parametrize(
+    ("retired", "splits"), [({"/v3/reference/splits"}, 1), ({"/v3/reference/splits", "/stocks/v1/splits"}, 0)]
+)
+async def test_a_split_list_the_vendor_retires_is_no_reason_to_refuse_the_report(
+    retired: set[str], splits: int
+) -> None:
+    async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
+        house.vendor.retired = frozenset(retired)
+        found = await report(house, "/api/stocks/AAPL/quality?from=2020-08-03&to=2020-09-30")
+        assert (found["verdict"], len(found["splits"])) == ("client", splits)
+
+
 async def test_a_day_in_motion_is_neither_a_gap_nor_a_change() -> None:
     async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
         await hold(house, "2025-11-17", "2025-11-21")
@@ -268,6 +280,7 @@ def test_the_command_ends_with_the_verdict_and_a_code() -> None:
         assert shown.returncode == 0, shown.stderr
         assert "61 bars in 61 sessions" in shown.stdout
         assert "Verdict: client." in shown.stdout
+        assert "all day" not in shown.stdout  # of minutes, which nobody asked about
         told = json.loads(quality(*span, "--json", "--no-compare").stdout)
         assert told["verdict"] == "unknown"
         assert quality(*span, "--every", "1w").returncode == 1

@@ -31,13 +31,17 @@ VENDOR = "http://vendor.test"
 
 @dataclass(slots=True)
 class VendorFunction:
-    """Answers at once, counts, and notes when each call came. `mend` may change a body; `away`: no answers."""
+    """Answers at once, counts, and notes when each call came. `mend` may change a body; `away`: no answers.
+
+    `retired` are paths it no longer has.
+    """
 
     clock: ManualClock
     world: World
     calls: list[tuple[float, str]] = field(default_factory=list)
     away: bool = False
     mend: Callable[[str, bytes], bytes] = lambda _, body: body
+    retired: frozenset[str] = frozenset()
 
     async def exchange(
         self, target: str, *, accept: str, within: float, edge: Mapping[str, str] | None = None
@@ -46,6 +50,8 @@ class VendorFunction:
         if self.away:
             raise ExchangeFailed(Fault.UNREACHABLE)
         path, _, query = target.partition("?")
+        if path in self.retired:
+            return Exchange(404, "text/plain", b"404 page not found", "")
         ask = Ask(unquote(path), dict(parse_qsl(query)), int(self.clock.wall()) * 1_000, VENDOR)
         status, payload = _answer(self.world, ask)
         return Exchange(status, payload.content_type, self.mend(target, payload.body), ask.request_id)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from stock_service.base.events import RefreshFailed, Rescaled
 from stock_service.simulator.splits import Split
+from stock_service.upstream.client import Exchange
 from tests.support.whole import Whole, new_york, whole_gateway
 
 BARS = "/v2/aggs/ticker/{}/range/1/day/2025-10-01/2025-11-14"
@@ -100,6 +103,22 @@ async def test_a_split_listed_late_or_withdrawn_is_heeded_the_next_day() -> None
         await whole.turn(86_400)
         assert (await ask(whole, target))[0] == true
         assert whole.events.count(Rescaled) >= 2
+
+
+async def test_where_the_vendor_has_retired_one_list_the_other_is_asked() -> None:
+    with whole_gateway("2025-11-20T10:00") as whole:
+        exchange = whole.vendor.exchange
+
+        async def without_the_first(target: str, **how: Any) -> Exchange:
+            answer = await exchange(target, **how)
+            return Exchange(404, "text/plain", b"404 page not found", "") if target.startswith(SPLITS) else answer
+
+        with mock.patch.object(whole.vendor, "exchange", without_the_first):
+            await ask(whole, BARS.format("IBM"))
+            await whole.service.look_at_market()
+        assert (calls(whole, SPLITS), calls(whole, "/stocks/v1/splits")) == (1, 1)
+        assert whole.service._news.snapshot()["tickers_with_splits"] > 0
+        assert whole.events.count(RefreshFailed) == 0
 
 
 async def test_prices_at_the_old_scale_stand_in_while_the_vendor_is_down_and_say_so() -> None:

@@ -156,6 +156,9 @@ def test_a_folder_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(RecordingFaulty) as caught:
         recording(Vendor(answer()), tmp_path / "file" / "folder")
     assert "cannot be made" in caught.value.problem
+    with pytest.raises(RecordingFaulty) as caught:
+        recording(Vendor(answer()), tmp_path / "file")
+    assert "is a file; name a directory" in caught.value.problem
 
 
 @pytest.mark.parametrize(

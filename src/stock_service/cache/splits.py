@@ -20,6 +20,7 @@ from stock_service.market.hours import NEW_YORK
 from stock_service.vendor.request import VendorRequest, ask
 
 LOOK_BACK = timedelta(days=60)  # as long as settled history may be served before it is looked at again
+LISTS = ("/v3/reference/splits", "/stocks/v1/splits")  # the vendor retires the first in favour of the second
 _PAGE_MAX = 1_000
 _TURNS_FROM = time(20)  # the evening before: the last session at the old scale is over
 _TURNED_AT = time(4)  # the first session at the new scale begins
@@ -54,10 +55,17 @@ _pages = msgspec.json.Decoder(_Page)
 _rows = msgspec.json.Decoder(_Row)
 
 
-def recent_splits(today: date, path: str = "/v3/reference/splits") -> VendorRequest:
+def recent_splits(today: date, path: str = LISTS[0]) -> VendorRequest:
     """Return the market-wide question for the splits of the last days and all to come; follow its pages."""
     since = (today - LOOK_BACK).isoformat()
     return ask(path, execution_date_gte=since, order="asc", sort="execution_date", limit=_PAGE_MAX)
+
+
+def splits_of(ticker: str, since: date, path: str) -> VendorRequest:
+    """Return the question for the splits of one ticker from `since` on; no ticker has a page full of them."""
+    return ask(
+        path, ticker=ticker, execution_date_gte=since.isoformat(), order="asc", sort="execution_date", limit=_PAGE_MAX
+    )
 
 
 def read_splits(body: bytes) -> tuple[list[Split], str]:

@@ -68,7 +68,8 @@ def _show(report: dict[str, Any]) -> None:
     gaps = report["gaps"]
     click.echo(f"{report['symbol']}, {report['every']}: {report['bars']} bars in {gaps['sessions']} sessions", nl=False)
     before = f", {gaps['before_first']} of them before the first bar" if gaps["before_first"] else ""
-    click.echo(before + ("" if gaps["dense"] else "; it does not trade all day, so minutes without a bar are no gap"))
+    thin = report["bars"] and not gaps["dense"] and not report["every"].endswith("day")
+    click.echo(before + ("; it does not trade all day, so short times without a bar are no gap" if thin else ""))
     if report["changes"] is not None:
         click.echo(
             f"{report['changes']['compared']} held bars compared with the vendor, up to {report['compared_until']}"

@@ -16,7 +16,7 @@ from typing import Any
 from stock_service.base.clock import Clock
 from stock_service.base.errors import ServiceError, VendorFailed
 from stock_service.base.events import Observer, RefreshFailed, Rescaled
-from stock_service.cache.splits import LOOK_BACK, Split, SplitTable, read_splits, recent_splits
+from stock_service.cache.splits import LISTS, LOOK_BACK, Split, SplitTable, read_splits, recent_splits
 from stock_service.market.calendar import Calendar
 from stock_service.market.hours import NEW_YORK, instant
 from stock_service.market.upcoming import read_closures
@@ -30,7 +30,6 @@ LOOK_EVERY = 60.0
 _ASK_AT = time(3, 45)
 _AGAIN_AFTER = 600.0
 _PAGES_MAX = 10
-_LISTS = ("/v3/reference/splits", "/stocks/v1/splits")  # the vendor retires the first in favour of the second
 _LONG_AGO = float("-inf")
 
 
@@ -118,7 +117,7 @@ class MarketNews:
 
     async def _all_splits(self, today: date) -> list[Split] | None:
         """Return the splits of the market from the first of the vendor's two lists there is, None if there is none."""
-        for path in _LISTS:
+        for path in LISTS:
             body = await self._body(recent_splits(today, path))
             if body is not None:
                 return await self._pages(body)

@@ -7,6 +7,7 @@ past everything that is kept, and its request ids are noted: they are what its s
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,7 +16,7 @@ from stock_service.base.errors import BadRequest, NotFound, QuotaSpent, VendorFa
 from stock_service.base.reply import Reply
 from stock_service.cache.policy import Entitlement
 from stock_service.cache.sizes import DAY_MS, BarSize
-from stock_service.cache.splits import read_splits
+from stock_service.cache.splits import LISTS, read_splits, splits_of
 from stock_service.market.calendar import Calendar
 from stock_service.market.markets import Market, market_of
 from stock_service.reads.bars_source import BarsSource
@@ -27,7 +28,7 @@ from stock_service.reads.warm_plan import last_ended
 from stock_service.upstream.call import Priority
 from stock_service.vendor.links import follow_target
 from stock_service.vendor.payloads import Bar, decode_bars, inspect_body
-from stock_service.vendor.request import VendorRequest, ask, bars_request, parse_request
+from stock_service.vendor.request import VendorRequest, bars_request, parse_request
 
 BARS_MAX = 100_000
 _CALL_FOR = 9.0
@@ -197,18 +198,20 @@ class QualityDesk:
         """Return the splits since the span began: each rescaled all adjusted bars before it."""
         if market is not Market.STOCKS:
             return []
-        request = ask(
-            "/v3/reference/splits",
-            ticker=span.symbol,
-            execution_date_gte=span.first.isoformat(),
-            order="asc",
-            sort="execution_date",
-            limit=1_000,
-        )
-        answer = await self._questions.ask(request, asking.own(), "symbol", span.symbol)
-        splits, _ = read_splits(answer.entry.body)
+        body = await self._split_list(span, asking)
+        if body is None:
+            return []
+        splits, _ = read_splits(body)
         today = self._calendar.day_of(market, self._clock.wall())
         return [SplitDay(each.day.isoformat(), each.split_from, each.split_to) for each in splits if each.day <= today]
+
+    async def _split_list(self, span: Span, asking: Asking) -> bytes | None:
+        """Return the ticker's page of the first of the vendor's two lists there is, None if there is none."""
+        for path in LISTS:
+            with suppress(NotFound):
+                request = splits_of(span.symbol, span.first, path)
+                return (await self._questions.ask(request, asking.own(), "route", path)).entry.body
+        return None
 
 
 def _check_count(count: int) -> None:

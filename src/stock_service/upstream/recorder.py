@@ -42,6 +42,8 @@ class RecordingClient:
         self._observer = observer
         try:
             settings.folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise RecordingFaulty(f"{settings.folder} is a file; name a directory to record into") from None
         except OSError as error:
             raise RecordingFaulty(f"{settings.folder} cannot be made: {error.strerror}") from None
 
