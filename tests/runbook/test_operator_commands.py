@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -150,6 +151,20 @@ def test_watch_ends_when_a_pod_falls_silent(pair: Pair, tmp_path: Path) -> None:
             said = watching.stdout.read()
     assert watching.returncode == 1
     assert "error trying to reach service" in said
+
+
+def test_watch_shows_what_it_has_seen_when_it_is_stopped(pair: Pair) -> None:
+    """Half an hour is long; but a gate that was left early has not been passed."""
+    command = [COMMAND, "watch", pair.gateway.url, "--for", "30m"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert watching.stdout is not None
+        assert "Ctrl-C" in watching.stderr.readline()
+        watching.send_signal(signal.SIGINT)
+        said = watching.stdout.read()
+    assert watching.returncode == 1
+    assert re.search(r"good +processes +1 seen", said)
+    assert re.search(r"bad +time +stopped after 0 of 1800 s", said)
 
 
 def test_a_page_that_is_no_metrics_is_said_to_be_none(pair: Pair) -> None:

@@ -85,6 +85,16 @@ def test_a_directory_without_a_whole_backup_is_said_to_be_none(clusters: tuple[C
     assert "cannot use /proc/none" in ours.run("stock-service backup --dir /proc/none", check=False)
 
 
+def test_a_backup_that_is_refused_leaves_the_older_one_as_it_was(clusters: tuple[Cluster, Cluster]) -> None:
+    """Half of each would be restored as a configuration that never was."""
+    ours, _ = clusters
+    ours.run(in_place(ours, BACKUP))
+    files = sorted((ours.place / "stock-service-backup").iterdir())
+    before = [file.read_text() for file in files]
+    assert "release: not found" in ours.run(in_place(ours, f"{BACKUP} --release gone"), check=False)
+    assert [file.read_text() for file in files] == before
+
+
 def test_restore_over_a_release_that_exists(clusters: tuple[Cluster, Cluster]) -> None:
     """The values return to those of the backup."""
     ours, _ = clusters

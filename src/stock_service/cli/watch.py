@@ -54,8 +54,8 @@ def watch(  # one argument for each option
     """Watch errors, latency, memory and CPU, from now on.
 
     Behind one URL, each look reaches one of the pods; those it has reached are told apart. --namespace looks at all
-    of them each time. Exit codes: 0 within bounds to the end, 1 a bound was exceeded or a pod fell silent, 2 wrong
-    call, 3 nobody answers.
+    of them each time. Exit codes: 0 within bounds to the end, 1 a bound was exceeded, a pod fell silent or you
+    stopped it, 2 wrong call, 3 nobody answers.
     """
     seen = Watch(Bounds(max_error_ratio, max_p95, max_memory, max_cores))
     look = _pods(Cluster(namespace, context)) if namespace else lambda: [scrape_service(Service(url, key))]
@@ -90,16 +90,21 @@ def _pods(cluster: Cluster) -> Look:
 
 
 def _watch(look: Look, seen: Watch, watch_for: float, every: float, clock: Clock) -> list[Check]:
-    """Return the checks of the whole time, or of the time up to the first breach."""
-    until = clock.monotonic() + watch_for
-    while True:
-        pause_thread(max(0.0, min(every, until - clock.monotonic())))
-        try:
+    """Return the checks of the whole time, or of the time up to the first breach; who stops early has no good end."""
+    begun_at = clock.monotonic()
+    try:
+        click.echo("watching; the table comes at the end or at the first breach, Ctrl-C shows it now", err=True)
+        while True:
+            left = begun_at + watch_for - clock.monotonic()
+            pause_thread(max(0.0, min(every, left)))
             seen.see(look(), clock.monotonic())
-        except (NobodyAnswers, NoMetrics) as error:
-            return [*seen.judge(), check("answers", False, error.reason, "service-down")]
-        except ClusterRefused as error:
-            return [*seen.judge(), check("answers", False, error.told, "service-down")]
-        checks = seen.judge()
-        if not all_good(checks) or clock.monotonic() >= until:
-            return checks
+            checks = seen.judge()
+            if not all_good(checks) or left <= every:
+                return checks
+    except KeyboardInterrupt:
+        passed = clock.monotonic() - begun_at
+        return [*seen.judge(), check("time", False, f"stopped after {passed:.0f} of {watch_for:.0f} s")]
+    except (NobodyAnswers, NoMetrics) as error:
+        return [*seen.judge(), check("answers", False, error.reason, "service-down")]
+    except ClusterRefused as error:
+        return [*seen.judge(), check("answers", False, error.told, "service-down")]

@@ -60,9 +60,13 @@ def live_objects(cluster: Cluster, release: Release) -> list[Json]:
 def write_backup(cluster: Cluster, release: Release, place: Path, clock: Clock) -> list[Json]:
     """Write a backup and return its objects; raises ClusterRefused."""
     objects = live_objects(cluster, release)
+    values = cluster.helm("get", "values", release.name, "-o", "yaml")
+    manifest = cluster.helm("get", "manifest", release.name)
+    # Everything is read before anything is written: a refusal leaves an older backup as it was.
     place.mkdir(parents=True, exist_ok=True)
-    (place / "values.yaml").write_text(cluster.helm("get", "values", release.name, "-o", "yaml"))
-    (place / "manifest.yaml").write_text(cluster.helm("get", "manifest", release.name))
+    (place / "about.json").unlink(missing_ok=True)
+    (place / "values.yaml").write_text(values)
+    (place / "manifest.yaml").write_text(manifest)
     (place / "objects.json").write_text(json.dumps(objects, indent=2, sort_keys=True))
     about = {
         "release": release.name,
