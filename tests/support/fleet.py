@@ -22,6 +22,7 @@ from tests.support.vendor_process import VendorProcess, vendor_process
 
 PODS = 3
 STORE_IS_BACK_WITHIN = 20.0  # seconds to start with; a busy machine takes its time
+GIVES_UP_AFTER = 60.0  # seconds; a client that waits for a gateway that hangs
 
 _SAMPLE = re.compile(r'^stock_service_shared_operations_total\{operation="(\w+)",result="(\w+)"\} (\S+)$', re.MULTILINE)
 
@@ -50,7 +51,7 @@ class Fleet:
         """Ask one pod."""
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout(20.0), self.session.get(self.pods[pod].url + path) as response:
+            async with asyncio.timeout(GIVES_UP_AFTER), self.session.get(self.pods[pod].url + path) as response:
                 body = await response.read()
                 return Heard(path, response.status, body, time.perf_counter() - begun)
         except (aiohttp.ClientError, OSError, TimeoutError):
