@@ -38,33 +38,46 @@ def server(lasting: RedisServer) -> RedisServer:
 @asynccontextmanager
 async def fleet(urls: list[str], limit: Limit) -> AsyncIterator[list[Borrower]]:
     async with AsyncExitStack() as stack:
-        # The machine of the tests is busy with the load itself; the store is given time to answer.
-        yield [await stack.enter_async_context(borrower(url, limit, answer_for=0.5)) for url in urls]
+        yield [await stack.enter_async_context(borrower(url, limit)) for url in urls]
+
+
+def gained(limit: Limit, since: float) -> float:
+    """Return what `limit` allows beyond its burst from `since` (monotonic) to now; docs/access.md says the same."""
+    return limit.rate * (CLOCK.monotonic() - since + 0.5)
+
+
+SLOW = Limit(0.5, 5)
 
 
 @pytest.fixture(params=["own", "lent"])
 async def slow(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIterator[Borrower]:
     """A client that may ask five times at once and once in two seconds."""
-    limit = Limit(0.5, 5)
-    async with borrower(server.url, limit) as lent:
+    async with borrower(server.url, SLOW) as lent:
         if request.param == "own":
-            lent.allowance = Quota(limit)
+            lent.allowance = Quota(SLOW)
         assert (lent.allowance.borrow is None) == (request.param == "own")
         yield lent
 
 
 async def test_the_burst_comes_at_once_and_the_rest_in_time(slow: Borrower) -> None:
-    assert [await slow.ask() for _ in range(7)] == [True] * 5 + [False] * 2
+    begun = CLOCK.monotonic()
+    at_once = [await slow.ask() for _ in range(7)]
+    assert at_once[:5] == [True] * 5
+    assert sum(at_once) <= 5 + gained(SLOW, begun)
     await asyncio.sleep(2.05)
-    assert [await slow.ask() for _ in range(2)] == [True, False]
+    later = [await slow.ask() for _ in range(2)]
+    assert later[0]
+    assert sum(at_once + later) <= 5 + gained(SLOW, begun)
 
 
 async def test_what_comes_at_once_is_served_at_once(slow: Borrower) -> None:
-    assert sum(await asyncio.gather(*(slow.ask() for _ in range(20)))) == 5
+    begun = CLOCK.monotonic()
+    assert 5 <= sum(await asyncio.gather(*(slow.ask() for _ in range(20)))) <= 5 + gained(SLOW, begun)
 
 
 async def test_the_fields_say_what_is_left_and_when_there_is_more(slow: Borrower) -> None:
     shown = []
+    begun = CLOCK.monotonic()
     for _ in range(6):
         await slow.ask()
         headers = dict(slow.allowance.limit_headers(CLOCK.monotonic()))
@@ -73,7 +86,8 @@ async def test_the_fields_say_what_is_left_and_when_there_is_more(slow: Borrower
         assert headers[b"ratelimit-policy"] == b'"client";q=5;w=10'
         shown.append(headers[b"ratelimit"].split(b";")[1])
     assert shown == [b"r=4", b"r=3", b"r=2", b"r=1", b"r=0", b"r=0"]
-    assert 1.5 < slow.allowance.retry_after(CLOCK.monotonic()) <= 2.0
+    taken_for = CLOCK.monotonic() - begun
+    assert 1.9 - taken_for < slow.allowance.retry_after(CLOCK.monotonic()) <= 2.0
 
 
 @pytest.mark.parametrize("burst", [100, 1])
@@ -90,23 +104,25 @@ async def test_three_instances_together_give_the_limit(server: RedisServer, load
                     _ = members[number].hit() or await members[number].ask()
                 await asyncio.sleep(0.002)
 
-        stalls = Stalls()
-        askers = (keep_asking(number) for number in range(3) for _ in range(3))
-        await asyncio.gather(stalls.watch(3.5), *askers)
+        async with Stalls(server.url) as stalls:
+            await asyncio.gather(*(keep_asking(number) for number in range(3) for _ in range(3)))
     passed = sorted(at - begun for each in members for at in each.passed)
     within = sum(1.25 <= at < 3.25 for at in passed)
     slack = 10 + 100 * stalls.seconds
     assert 200 - slack <= within <= 200 + slack
-    assert len(passed) <= max(burst, 11) + 3.5 * 100 + 10
+    assert len(passed) <= max(burst, 11) + 100 * (passed[-1] + 0.5)
     if load == "lopsided":
         assert not members[1].passed
 
 
 async def test_a_cluster_lends_too(tmp_path_factory: pytest.TempPathFactory) -> None:
     with redis_cluster(tmp_path_factory.mktemp("cluster")) as servers:
-        async with fleet([f"{each.url}?cluster=true" for each in servers], Limit(0.1, 6)) as members:
+        limit = Limit(0.1, 6)
+        async with fleet([f"{each.url}?cluster=true" for each in servers], limit) as members:
+            begun = CLOCK.monotonic()
             answers = [await members[turn % 3].ask() for turn in range(9)]
-    assert answers == [True] * 6 + [False] * 3
+            assert answers[:6] == [True] * 6
+            assert sum(answers) <= 6 + gained(limit, begun)
 
 
 async def test_a_client_that_is_not_at_its_limit_is_never_refused(server: RedisServer) -> None:
@@ -123,13 +139,13 @@ async def test_a_client_that_is_not_at_its_limit_is_never_refused(server: RedisS
 
 async def test_without_the_store_each_has_its_share_and_nobody_waits(server: RedisServer) -> None:
     limit = Limit(30.0, 30)
-    async with borrower("redis://127.0.0.1:1", limit, up=False) as alone:
+    async with borrower("redis://127.0.0.1:1", limit, up=False) as alone, Stalls() as stalls:
         begun = time.monotonic()
-        while time.monotonic() - begun < 2.0:
+        while (passed_for := time.monotonic() - begun) < 2.0:
             await alone.ask()
             await asyncio.sleep(0.002)
-        assert 10 + 16 <= len(alone.passed) <= 10 + 22
-        assert alone.slowest < 0.05
+        assert 10 + 10 * passed_for - 4 <= len(alone.passed) <= 10 + 10 * passed_for + 2
+        assert alone.slowest < 0.05 + stalls.seconds
 
 
 async def test_a_store_killed_under_load_neither_lifts_the_limit_nor_blocks(
@@ -138,10 +154,10 @@ async def test_a_store_killed_under_load_neither_lifts_the_limit_nor_blocks(
     """Full rate, then shares, then full rate again; the second time without another burst."""
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         async with fleet([server.url] * 3, Limit(100.0, 60)) as members:
-            begun = time.monotonic()
+            begun, over = time.monotonic(), asyncio.Event()
 
             async def keep_asking(one: Borrower) -> None:
-                while time.monotonic() - begun < 6.0:
+                while not over.is_set():
                     _ = one.hit() or await one.ask()
                     await asyncio.sleep(0.002)
 
@@ -153,30 +169,39 @@ async def test_a_store_killed_under_load_neither_lifts_the_limit_nor_blocks(
             server.start()
             await until(lambda: all(each.store.up for each in members))
             back_at = time.monotonic()
-            await asyncio.gather(*load)
+            async with Stalls(server.url) as stalls:
+                await asyncio.sleep(3.0)
+                over.set()
+                await asyncio.gather(*load)
+            ended_at = time.monotonic()
     passed = sorted(at for each in members for at in each.passed)
     apart = [at for at in passed if killed_at + 0.3 < at < back_at]
     assert apart
-    assert len(passed) <= 60 + 60 + 6.0 * 100 * 1.05
+    assert len(passed) <= 60 + 60 + (ended_at - begun) * 100 * 1.05
     later = [at for at in passed if at > back_at + 1.0]
-    assert len(later) / (begun + 6.0 - back_at - 1.0) == pytest.approx(100, rel=0.1)
-    assert max(each.slowest for each in members) < 1.1  # twice the time the store has here
+    due = 100 * (ended_at - back_at - 1.0)
+    assert len(later) == pytest.approx(due, abs=0.1 * due + 100 * stalls.seconds)
+    assert max(each.slowest for each in members) < 1.1 + stalls.seconds  # twice the time the store has here
 
 
 async def test_a_silent_store_costs_the_first_few_a_moment_and_no_answer(server: RedisServer) -> None:
-    async with TcpProxy(server.port) as proxy, borrower(proxy.url, Limit(300.0, 300)) as one:
+    async with (
+        TcpProxy(server.port) as proxy,
+        borrower(proxy.url, Limit(300.0, 300), answer_for=0.05) as one,
+        Stalls() as stalls,
+    ):
         assert await one.ask()
         proxy.silent = True
         await asyncio.sleep(0.3)  # what was lent is over
         answers = await asyncio.gather(*(one.ask() for _ in range(50)))
         assert all(answers)
-        assert one.slowest < 0.2
+        assert one.slowest < 0.2 + stalls.seconds
         slowest_of_later = 0.0
         for _ in range(30):
             begun = time.monotonic()
             await one.ask()
             slowest_of_later = max(slowest_of_later, time.monotonic() - begun)
-        assert slowest_of_later < 0.05
+        assert slowest_of_later < 0.05 + stalls.seconds
         proxy.cut()
 
 

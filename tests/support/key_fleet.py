@@ -17,12 +17,14 @@ from stock_service.base.clock import SystemClock
 from stock_service.base.errors import NotAllowed, Unavailable
 from stock_service.cache.shared_address import parse_address
 from stock_service.cache.shared_client import open_wire
+from stock_service.cache.shared_rest import RestSettings
 from stock_service.cache.shared_store import SharedStore, StoreSettings
 from tests.support.reading import Recorder
 from tests.support.shared_pod import until
 
 CLOCK = SystemClock()
 _ANSWER_FOR = 0.5
+_REST = RestSettings(suspect_for=0.4 * _ANSWER_FOR)
 
 
 class KeyPod:
@@ -32,7 +34,7 @@ class KeyPod:
         self.events = Recorder()
         # More time than a service gives it: the machine of the tests may be busy.
         wire = open_wire(parse_address(url), _ANSWER_FOR, 20)
-        self.store = SharedStore(wire, StoreSettings("t", answer_for=_ANSWER_FOR), CLOCK, self.events)
+        self.store = SharedStore(wire, StoreSettings("t", answer_for=_ANSWER_FOR, rest=_REST), CLOCK, self.events)
         self.feed = KeyFeed(self.store, "t:access", CLOCK, self.events)
         watched = KeyFile(file, self.events)
         self.ring = KeyRing(watched, self.feed)

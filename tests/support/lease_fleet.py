@@ -15,6 +15,7 @@ from stock_service.base.clock import SystemClock
 from stock_service.base.events import Silent
 from stock_service.cache.shared_address import parse_address
 from stock_service.cache.shared_client import open_wire
+from stock_service.cache.shared_rest import RestSettings
 from stock_service.cache.shared_store import SharedStore, StoreSettings
 from tests.support.shared_pod import until
 
@@ -55,11 +56,13 @@ class Borrower:
 
 @asynccontextmanager
 async def borrower(
-    url: str, limit: Limit, pods: int = 3, *, up: bool = True, answer_for: float = 0.05
+    url: str, limit: Limit, pods: int = 3, *, up: bool = True, answer_for: float = 0.5
 ) -> AsyncIterator[Borrower]:
-    """A running instance; with `up`, one that has found its store."""
+    """A running instance; with `up`, one that has found its store. The store has more time than a service gives it:
+    the machine of the tests is busy with the load itself."""
     wire = open_wire(parse_address(url), 0.5, 20)
-    store = SharedStore(wire, StoreSettings("test", answer_for=answer_for), CLOCK, Silent())
+    rest = RestSettings(suspect_for=0.4 * answer_for)
+    store = SharedStore(wire, StoreSettings("test", answer_for=answer_for, rest=rest), CLOCK, Silent())
     keeper = asyncio.create_task(store.keep())
     lender = Lender(store, "test:access", pods, CLOCK, Silent())
     try:
@@ -74,16 +77,32 @@ async def borrower(
 
 
 class Stalls:
-    """How long this process was kept from running: a machine that is busy gives less, and then more at once."""
+    """How long this process and its store were kept from running while this is entered: a busy machine gives less,
+    and then more at once. On a quiet one `seconds` stays at nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
         self.seconds = 0.0
+        self._wire = None if url is None else open_wire(parse_address(url), 5.0, 1)
+        self._watching: asyncio.Task[None] | None = None
+        self._over = False
 
-    async def watch(self, seconds: float) -> None:
-        """Watch for so long."""
-        until_at = CLOCK.monotonic() + seconds
-        while (begun := CLOCK.monotonic()) < until_at:
+    async def __aenter__(self) -> Stalls:
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._watching is not None
+        self._over = True  # not cancelled: the store's client may swallow that
+        await self._watching
+        if self._wire is not None:
+            await self._wire.aclose()
+
+    async def _watch(self) -> None:
+        while not self._over:
+            begun = CLOCK.monotonic()
             await asyncio.sleep(0.005)
+            if self._wire is not None:
+                await self._wire.send((), [("PING",)])
             self.seconds += max(0.0, CLOCK.monotonic() - begun - 0.03)
 
 
