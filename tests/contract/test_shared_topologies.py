@@ -17,8 +17,11 @@ from stock_service.base.clock import SystemClock
 from stock_service.base.events import SharedAsked
 from stock_service.cache.shared_address import parse_address
 from stock_service.cache.shared_client import open_wire
+from stock_service.cache.shared_store import SharedStore, StoreSettings
+from tests.support.reading import Recorder
 from tests.support.redis_server import RedisServer, free_port, redis_server
 from tests.support.shared_pod import pod, until
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.tools import require
 
 pytestmark = pytest.mark.system_tool("redis-server")
@@ -81,6 +84,27 @@ async def test_tls_with_certificates_of_ones_own(tmp_path: Path) -> None:
                         await wire.send(["k"], [])
             finally:
                 await wire.aclose()
+
+
+@pytest.mark.system_tool("openssl")
+async def test_leaving_a_tls_store_that_has_fallen_silent_takes_a_moment_and_is_no_error(tmp_path: Path) -> None:
+    """TLS waits for the other end to say goodbye too."""
+    ca, certificate, key = make_certificates(tmp_path)
+    port = free_port()
+    tls = ("--tls-port", str(port), "--tls-cert-file", certificate, "--tls-key-file", key)
+    with redis_server(tmp_path, *tls, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no"):
+        async with TcpProxy(port) as proxy:
+            wire = open_wire(parse_address(f"valkeys://localhost:{proxy.port}"), 0.5, 4, ca)
+            store = SharedStore(wire, StoreSettings("test", answer_for=0.5), CLOCK, Recorder())
+            keeper = asyncio.create_task(store.keep())
+            await until(lambda: store.up)
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            proxy.silent = True
+            begun = time.monotonic()
+            await store.aclose()
+            assert time.monotonic() - begun < 5.0  # without a bound: half a minute
+            proxy.cut()
 
 
 async def test_sentinels_name_the_primary_and_after_a_failover_the_new_one(tmp_path: Path) -> None:

@@ -142,13 +142,13 @@ class SharedStore:
                     await self._alarm.wait()
 
     async def aclose(self) -> None:
-        """Let what is under way end, and close the connections."""
+        """Let what is under way end, and close the connections; a server that does not say goodbye is left."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._settings.answer_for)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._wire.aclose()
+        await self._hang_up(self._wire.aclose())
 
     def _batch(self) -> _Batch:
         batch = self._next
@@ -251,7 +251,12 @@ class SharedStore:
         if fault.mute_for:
             self._muted_until = now + fault.mute_for
         if fault.reconnect and not muted:
-            self._start(self._wire.reconnect())
+            self._start(self._hang_up(self._wire.reconnect()))
+
+    async def _hang_up(self, closing: Coroutine[Any, Any, None]) -> None:
+        """Close connections. The other end may be gone, or never say goodbye, as TLS waits for: no failure of ours."""
+        with suppress(Exception):
+            await closing
 
     async def _beat(self) -> None:
         begun_at = self._clock.monotonic()
