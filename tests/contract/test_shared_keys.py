@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stock_service.access.key_feed_scripts import PUT
 from stock_service.access.key_orders import KeyOrder, RotateOrder
 from stock_service.access.key_store import KeyStore
 from stock_service.access.keys import KeyRecord, Right, hash_key, make_key
@@ -151,6 +152,25 @@ async def test_orders_at_the_same_time_are_all_carried_out_or_refused_whole(serv
         assert len(done) == 1
         assert all(isinstance(each, BadRequest) for each in rotated if isinstance(each, BaseException))
         await until(lambda: all(len(pod.feed.records) == 1 + len(made) + 1 for pod in pods))
+
+
+async def test_a_rotation_whose_answer_was_lost_is_not_made_twice_and_the_new_key_is_told(
+    server: RedisServer, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet([server.url], root) as (pod,):
+        record, _ = await pod.desk.create(ORDER, root.id)
+        plain, lost = pod.store.run, [True]
+
+        async def lossy(script: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> object:
+            said = await plain(script, keys, args)
+            return None if script == PUT and lost and lost.pop() else said
+
+        monkeypatch.setattr(pod.store, "run", lossy)
+        fresh, old, key = await pod.desk.rotate(record.id, RotateOrder(), root.id)
+        assert not lost
+        assert pod.verdict(key) == fresh.id
+        assert pod.feed.records[record.id] == old
+        assert len(pod.feed.records) == 2
 
 
 def _always(records: Sequence[KeyRecord], _: Mapping[str, KeyRecord]) -> Sequence[KeyRecord]:

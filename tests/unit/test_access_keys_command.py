@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
+from stock_service.access import key_store
 from stock_service.access.keys import Right, parse_keys
 from stock_service.cli.keys import keys
 
@@ -35,6 +37,20 @@ def test_a_made_key_is_printed_alone_once_and_only_its_hash_is_kept(tmp_path: Pa
     assert record.expires is not None
     assert (record.expires - record.created).days == 90
     assert key not in path.read_text() + made.stderr + run(path, "list").output + run(path, "list", "--json").output
+
+
+def test_a_writer_that_never_ends_is_waited_for_and_then_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys"
+    run(path, "create", "one")
+    monkeypatch.setattr(key_store, "_LOCK_TRIES", 3)
+    with (tmp_path / ".keys.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = path.read_text()
+        refused = run(path, "create", "two")
+    assert refused.exit_code == 2
+    assert "another process" in refused.stderr
+    assert path.read_text() == before
+    assert run(path, "create", "two").exit_code == 0
 
 
 def test_the_list_says_what_each_key_is_and_a_revoked_one_stays_in_it(tmp_path: Path) -> None:

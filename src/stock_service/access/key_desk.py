@@ -27,7 +27,7 @@ from stock_service.access.key_ring import join_records
 from stock_service.access.key_store import KeyStore
 from stock_service.access.keys import KeyRecord, KeysFaulty
 from stock_service.base.clock import Clock
-from stock_service.base.errors import KeysFixed
+from stock_service.base.errors import KeysFixed, Unavailable
 from stock_service.base.events import KeyChanged, Observer
 
 T = TypeVar("T")
@@ -75,6 +75,8 @@ class FileShelf:
     async def _write(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(work)
+        except TimeoutError as error:
+            raise Unavailable("kept waiting by another process that is writing the keys file") from error
         except OSError as error:
             raise KeysFixed("read-only") from error
         except KeysFaulty as error:
@@ -113,6 +115,8 @@ class StoreShelf:
         done: list[tuple[KeyRecord, KeyRecord, str]] = []
 
         def decide(stored: Mapping[str, KeyRecord]) -> Sequence[KeyRecord]:
+            if done and stored.get(done[0][0].id) == done[0][0]:
+                return ()  # it was written, and only the answer was lost
             done[:] = [rotate_record(self._find(stored, key_id), order, at)]
             return done[0][:2]
 

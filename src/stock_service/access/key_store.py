@@ -7,6 +7,7 @@ not written to.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -18,8 +19,11 @@ from pathlib import Path
 from stock_service.access.key_file import read_keys_text
 from stock_service.access.key_orders import RotateOrder, find_record, revoke_record, rotate_record
 from stock_service.access.keys import KeyRecord, key_lines, parse_keys, parse_record, render_record
+from stock_service.base.clock import pause_thread
 
 _PRIVATE = 0o600
+_LOCK_EVERY = 0.02  # seconds between looks whether another writer is done
+_LOCK_TRIES = 250
 
 
 class KeyStore:
@@ -99,10 +103,22 @@ class KeyStore:
     def _locked(self) -> Iterator[None]:
         lock = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, _PRIVATE)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait_for(lock)
             yield
         finally:
             os.close(lock)
+
+
+def _wait_for(lock: int) -> None:
+    """Take `lock`. Bounded: whoever holds it may hang, and a thread that waits for ever keeps a process from ending."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pause_thread(_LOCK_EVERY)
+        else:
+            return
+    raise TimeoutError(errno.ETIMEDOUT, "another process has been writing it all the while")
 
 
 def _records_of(text: str) -> tuple[KeyRecord, ...]:
