@@ -71,6 +71,20 @@ async def test_a_corrupt_file_is_replaced(tmp_path: Path, ill: str) -> None:
         assert await after.body("k2") == b"good"
 
 
+async def test_a_file_that_holds_what_was_never_put_there_is_a_miss_and_the_tier_goes_on(tmp_path: Path) -> None:
+    async with running(DiskPod(tmp_path)) as one:
+        one.put("k", b"body")
+        await one.written()
+        with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as raw:
+            raw.execute("UPDATE answers SET value = 'text', fetched_ms = -9e999")
+        one.put("k", b"newer")
+        await one.written()
+        assert await one.body("k") is None
+        one.put("other", b"body")
+        await one.written()
+        assert await one.body("other") == b"body"
+
+
 async def test_the_file_stays_within_its_bytes_and_what_ends_first_goes_first(tmp_path: Path) -> None:
     bound = 2 * 1024 * 1024
     async with running(DiskPod(tmp_path, max_bytes=bound)) as one:
@@ -116,11 +130,11 @@ async def test_a_disk_that_hangs_costs_the_first_reads_their_deadline_and_the_lo
         monkeypatch.setattr(DiskFile, "get", hang)
         begun = time.perf_counter()
         assert await one.body("k") is None
-        assert time.perf_counter() - begun < 0.25
+        assert time.perf_counter() - begun < 2.0  # of the twenty it hangs
         begun = time.perf_counter()
         for _ in range(1_000):
             assert await one.body("k") is None
-        assert time.perf_counter() - begun < 0.5  # nobody waits any more
+        assert time.perf_counter() - begun < 5.0  # nobody waits any more: a thousand times 50 ms
         assert SharedMoved("away", "timeout") in one.events.events
         assert one.events.events.count(SharedAsked("get", "skipped")) == 1_000
         go_on.set()

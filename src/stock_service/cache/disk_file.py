@@ -64,7 +64,7 @@ class DiskFile:
     def get(self, name: str, now_ms: int) -> bytes | None:
         """Return the value under `name` that is not useless yet."""
         row = self._db.execute("SELECT value FROM answers WHERE name = ? AND useless_ms > ?", (name, now_ms)).fetchone()
-        return None if row is None else row[0]
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
 
     def marks(self, series: str, now_ms: int) -> list[str]:
         """Return what is noted about a series."""

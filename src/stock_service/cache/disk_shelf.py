@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -223,9 +224,10 @@ class _Clerk:
             jobs = self._next_jobs()
             ending = jobs[-1] is None
             done = [(job, self._take(job)) for job in jobs if job is not None]
-            if done and not self._loop.is_closed():
+            if done:
                 # One call for all: waking the event loop costs more than a step.
-                self._loop.call_soon_threadsafe(self._settle, done)
+                with suppress(RuntimeError):  # it is closed: nobody waits any more
+                    self._loop.call_soon_threadsafe(self._settle, done)
         if self._file is not None:
             self._file.close()
 
@@ -247,7 +249,7 @@ class _Clerk:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OURS:
                 self._start_over()
             return error
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - a damaged file may hold anything; this thread is the only one
             return sqlite3.OperationalError(str(error))
 
     def _start_over(self) -> None:
