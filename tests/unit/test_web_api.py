@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import io
 import threading
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stock_service.base.reply import Reply
+from stock_service.reads.spans import most_bars, parse_every
 from stock_service.vendor.request import VendorRequest
 from stock_service.web import admin_table
 from stock_service.web.api_table import OPERATIONS
@@ -353,3 +356,37 @@ async def test_nobody_is_asked_for_a_client_who_left(front: Front) -> None:
     got = await front.browser.get(QUESTION, leaves=True)
     assert got.status == 503
     assert len(front.desk.vendor.calls) == 1
+
+
+async def test_a_short_question_does_not_wait_behind_long_ones(front: Front) -> None:
+    """A few long answers at a time, and whoever asks for a month of days is no part of them."""
+    held, begun = asyncio.Event(), []
+
+    def answerer(request: VendorRequest) -> dict[str, Any]:
+        return {"status": "OK", "results": bars(1) if "/day/" in request.target else []}
+
+    answer_with(front, answerer)
+    at_once = front.desk.vendor.fetch
+
+    async def fetch(request: VendorRequest, **options: Any) -> Reply:
+        if "/minute/" in request.target:
+            begun.append(request.target)
+            await held.wait()
+        return await at_once(request, **options)
+
+    front.desk.vendor.fetch = fetch  # type: ignore[method-assign]
+    long = "/api/stocks/S{}/bars?from=2024-01-02&to=2024-12-31&every=1m"
+    waiting = [asyncio.ensure_future(front.browser.get(long.format(number))) for number in range(4)]
+    got = await asyncio.wait_for(front.browser.get(QUESTION), 10)
+    assert (got.status, got.json()["count"]) == (200, 1)
+    assert len(begun) == 2
+    held.set()
+    assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
+    assert len(begun) == 4
+
+
+@pytest.mark.parametrize(
+    ("every", "last", "most"), [("1d", "2024-01-31", 31), ("5m", "2024-01-01", 288), ("1q", "2024-12-31", 366 / 90)]
+)
+def test_no_more_bars_fit_into_a_span_than_in_a_market_that_never_closes(every: str, last: str, most: float) -> None:
+    assert most_bars(parse_every(every), date(2024, 1, 1), date.fromisoformat(last)) == pytest.approx(most)

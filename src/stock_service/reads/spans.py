@@ -19,6 +19,16 @@ _TIMESPANS = {
     "q": "quarter",
     "y": "year",
 }
+_DAYS = {
+    "second": 1 / 86_400,
+    "minute": 1 / 1_440,
+    "hour": 1 / 24,
+    "day": 1,
+    "week": 7,
+    "month": 28,
+    "quarter": 90,
+    "year": 365,
+}
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-:^=]{0,63}\Z")
 
 
@@ -28,6 +38,11 @@ class Every:
 
     multiplier: int
     timespan: str
+
+
+def most_bars(every: Every, first: date, last: date) -> float:
+    """Return how many bars from `first` to `last` there are at most: as many as in a market that never closes."""
+    return ((last - first).days + 1) / (every.multiplier * _DAYS[every.timespan])
 
 
 def parse_every(text: str) -> Every:

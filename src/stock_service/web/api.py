@@ -26,7 +26,7 @@ from stock_service.market.calendar import Calendar
 from stock_service.reads.quality_desk import QualityDesk, Span
 from stock_service.reads.questions import Asking, Questions, Standing
 from stock_service.reads.quote_desk import SESSIONS_MAX, SYMBOLS_MAX, QuoteDesk
-from stock_service.reads.spans import parse_day, parse_every, parse_symbol
+from stock_service.reads.spans import most_bars, parse_day, parse_every, parse_symbol
 from stock_service.vendor.request import VendorRequest, bars_request
 from stock_service.web.api_table import Operation, match_operation
 from stock_service.web.bar_formats import FORMATS, BarsAnswer, BarWriter, make_writer
@@ -40,6 +40,7 @@ from stock_service.web.market_status import market_status
 WHOLE_FOR = 120.0  # seconds a bars question may take: its pages may have to wait for the vendor's quota
 BARS_MAX = 500_000  # of one answer: two and a half years of minutes, late hours included
 _WHOLE_AT_ONCE = 2
+_SHORT = 5_000  # bars: what the vendor gives as one page, unless asked for more
 _PAGE_LIMIT = 50_000
 _CREDENTIAL = "apikey"  # in any case, as at the gate
 _JSON = b"application/json"
@@ -140,7 +141,7 @@ class Api:
         )
         writer = await asyncio.to_thread(make_writer, form)  # the first of some forms loads a library for a second
         asking.deadline = exchange.started_at + WHOLE_FOR
-        async with self._turn(asking.deadline), watch_departure(exchange) as left:
+        async with self._turn(asking.deadline, most_bars(every, first, last)), watch_departure(exchange) as left:
             count = await self._write(writer, request, asking, ticker, left)
             standing = _standing(asking)
             head = BarsAnswer(ticker, parameters["every"], adjusted, count, standing.age, standing.is_stale, [])
@@ -161,7 +162,7 @@ class Api:
         )
         comparing = _flag("compare", parameters["compare"])
         asking.deadline = exchange.started_at + WHOLE_FOR
-        async with self._turn(asking.deadline):
+        async with self._turn(asking.deadline, most_bars(span.every, first, last)):
             report = await self._quality_desk.report(span, asking, comparing=comparing and _may_compare(exchange))
         return _json(exchange, asking, report)
 
@@ -181,8 +182,14 @@ class Api:
         return count
 
     @asynccontextmanager
-    async def _turn(self, deadline: float) -> AsyncIterator[None]:
-        """Wait for one's turn: a few whole answers at a time are as many as a small pod has memory for."""
+    async def _turn(self, deadline: float, bars: float) -> AsyncIterator[None]:
+        """Wait for one's turn: a few long answers at a time are as many as a small pod has memory for.
+
+        Short ones need none: they must not wait behind long ones, which may themselves wait for the vendor's quota.
+        """
+        if bars <= _SHORT:
+            yield
+            return
         try:
             async with asyncio.timeout(max(0.0, deadline - self._clock.monotonic())):
                 await self._turns.acquire()
