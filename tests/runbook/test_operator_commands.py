@@ -257,6 +257,16 @@ def test_doctor_finds_out_what_the_key_may_do(plan: Plan, words: str) -> None:
     assert re.search(rf"key may: last trades +{words}\n", said)
 
 
+def test_doctor_tells_what_it_has_seen_when_the_way_to_ask_for_rights_is_missing(pair: Pair, tmp_path: Path) -> None:
+    """The pods are looked at through the API server, questions are asked at an address."""
+    with small_cluster(tmp_path, "stock-service") as cluster:
+        cluster.run("helm install stock-service ./charts/stock-service -n stock-service")
+        cluster.store.pod_url = pair.gateway.url
+        said = cluster.run("stock-service doctor http://127.0.0.1:1 --namespace stock-service --rights --over 0")
+    assert "closed in all 3" in said
+    assert re.search(r"unknown +key may +no service answers at http://127.0.0.1:1", said)
+
+
 def change(cluster: Cluster, kind: str, status: dict[str, object]) -> None:
     """Set an object's status, as its controller would."""
     for obj in cluster.store.objects.values():
