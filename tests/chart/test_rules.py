@@ -160,6 +160,13 @@ def test_a_backup_that_never_succeeded_is_stale(tmp_path: Path) -> None:
     assert promtool_verdict(tmp_path, name, both, 15, [Look(STEADY, 0)]) == ""
 
 
+@pytest.mark.parametrize("alert", ["StockServiceErrorBudgetBurnsFast", "StockServiceErrorBudgetBurns"])
+def test_a_few_errors_of_a_quiet_night_burn_no_budget(alert: str, tmp_path: Path) -> None:
+    """Half of the answers fail, and that is one in eight minutes; in the second case one in four."""
+    assert promtool_verdict(tmp_path, alert, requests(1 / 480, 1 / 480), 15, [Look(STEADY, 0)]) == ""
+    assert promtool_verdict(tmp_path, alert, requests(1 / 120, 1 / 120), 15, [Look(STEADY, 1)]) == ""
+
+
 def test_an_idle_fleet_has_no_cache_alert(tmp_path: Path) -> None:
     """Half a read a second says nothing about the cache."""
     assert promtool_verdict(tmp_path, "StockServiceLowCacheHitRatio", cache(0, 0.5), 15, [Look(STEADY, 0)]) == ""

@@ -117,6 +117,9 @@ def test_the_numbers_of_our_own_alerts() -> None:
         "(6 times, over 6 hours)",
         "(once, over 3 days)",
     )
+    promised("error-budget", "need more than 10 errors")
+    assert says("StockServiceErrorBudgetBurnsFast").endswith("[1h])) > 10")
+    assert says("StockServiceErrorBudgetBurns").endswith("[6h])) > 10")
     assert "rate1h > 14.4 * 0.01" in says("StockServiceErrorBudgetBurnsFast")
     assert "rate6h > 6 * 0.01" in says("StockServiceErrorBudgetBurns")
     assert "rate3d > 1 * 0.01" in says("StockServiceErrorBudgetBurnsSlowly")
