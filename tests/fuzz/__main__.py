@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.fuzz.engines import Report, has_guide, replay, run_by_chance, run_guided, worth_keeping
@@ -17,7 +18,7 @@ GUIDED_PART = 0.25  # of the time: a guided search learns most at its beginning
 
 
 def main() -> int:
-    """Run the chosen targets one after the other and print what each did."""
+    """Run the chosen targets, as many at once as there are cores, and print what each did."""
     options = _parse()
     if options.replay:
         target = TARGETS[options.target[0]][0]()
@@ -28,29 +29,35 @@ def main() -> int:
         print("atheris is not installed: inputs by chance only. It has wheels for Linux and CPython before 3.14.")
     chosen = options.target or list(TARGETS)
     shares = {name: TARGETS[name][1] / sum(TARGETS[each][1] for each in chosen) for name in chosen}
-    until, reports = time.monotonic() + options.seconds, list[Report]()
-    for place, name in enumerate(chosen):
-        seconds = max(0.0, until - time.monotonic()) / (len(chosen) - place)
-        for report in _search(name, int(options.runs * shares[name]), seconds, options.seed, guided=guided):
-            reports.append(report)
-            print(report, flush=True)
-            if report.finding:
-                print(report.finding, file=sys.stderr, flush=True)
+    at_once = min(os.cpu_count() or 1, len(chosen))
+    seconds = options.seconds * at_once / len(chosen)
+    reports: list[Report] = []
+    with ProcessPoolExecutor(at_once) as pool:
+        searches = [
+            pool.submit(_search, name, int(options.runs * shares[name]), seconds, options.seed, guided)
+            for name in chosen
+        ]
+        for search in as_completed(searches):
+            for report in search.result():
+                reports.append(report)
+                print(report, flush=True)
+                if report.finding:
+                    print(report.finding, file=sys.stderr, flush=True)
     done = sum(each.inputs for each in reports)
     over = "" if done >= options.runs - len(chosen) else f" of {options.runs:,}: the time was over"
     print(f"total        seed {options.seed:<3} {done:>11,} inputs{over}")
     return int(any(each.finding for each in reports))
 
 
-def _search(name: str, runs: int, seconds: float, seed: int, *, guided: bool) -> Iterator[Report]:
-    began = time.monotonic()
+def _search(name: str, runs: int, seconds: float, seed: int, guided: bool) -> list[Report]:
+    began, reports = time.monotonic(), list[Report]()
     if guided:
         report = run_guided(name, runs=runs, seconds=seconds * GUIDED_PART, seed=seed)
-        yield report
+        reports.append(report)
         if report.finding or report.inputs >= runs:
-            return
+            return reports
         runs -= report.inputs
-    yield run_by_chance(
+    report = run_by_chance(
         name,
         TARGETS[name][0],
         runs=runs,
@@ -59,6 +66,7 @@ def _search(name: str, runs: int, seconds: float, seed: int, *, guided: bool) ->
         now=time.monotonic,
         more_seeds=worth_keeping(name) if guided else (),
     )
+    return [*reports, report]
 
 
 def _parse() -> argparse.Namespace:

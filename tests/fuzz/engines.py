@@ -11,12 +11,14 @@ import ast
 import importlib.util
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +31,7 @@ FOUND = ROOT / ".tools" / "fuzz"
 _PAST = 200  # inputs kept before a finding: what a service was taught may matter
 _DONE = re.compile(r"Done (\d+) runs in (\d+) second")
 _PULSE = re.compile(r"^#(\d+)\s", re.MULTILINE)
-_HANG_AFTER = 25  # seconds for one input
+_HANG_AFTER = 25  # seconds for one input; by chance for 64, which is far less than a second of work
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,35 @@ def run_by_chance(
     past: deque[bytes] = deque(maxlen=_PAST)
     began = now()
     done = 0
-    while done < runs and (done % 64 or now() - began < seconds):
-        data = seeds[done] if done < len(seeds) else mutator.make(draw)
-        past.append(data)
-        done += 1
-        try:
-            target.check(data)
-        except Exception:  # noqa: BLE001 - whatever escapes is what we look for
-            return Report(name, "chance", done, now() - began, _keep_finding(name, past, traceback.format_exc()))
+    with _hangs_raise():
+        while done < runs:
+            if done % 64 == 0:
+                if now() - began >= seconds:
+                    break
+                signal.alarm(_HANG_AFTER)
+            data = seeds[done] if done < len(seeds) else mutator.make(draw)
+            past.append(data)
+            done += 1
+            try:
+                target.check(data)
+            except Exception:  # noqa: BLE001 - whatever escapes is what we look for
+                return Report(name, "chance", done, now() - began, _keep_finding(name, past, traceback.format_exc()))
     return Report(name, "chance", done, now() - began)
+
+
+@contextmanager
+def _hangs_raise() -> Iterator[None]:
+    """Let the alarm end a check that never comes to an end; its input is then a finding like any other."""
+
+    def ring(number: int, frame: object) -> None:
+        raise TimeoutError(f"no end after {_HANG_AFTER} s")
+
+    left, before = signal.getitimer(signal.ITIMER_REAL)[0], signal.signal(signal.SIGALRM, ring)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left)  # the alarm of whoever runs us
 
 
 def run_guided(name: str, *, runs: int, seconds: float, seed: int) -> Report:

@@ -87,3 +87,22 @@ def test_a_broken_part_is_found(name: str, monkeypatch: pytest.MonkeyPatch, tmp_
         with pytest.raises(AssertionError):
             engines.replay(make(), tmp_path / f"{name}-finding.txt")
     assert engines.replay(make(), tmp_path / f"{name}-finding.txt") == min(report.inputs, 200)
+
+
+def test_an_input_that_hangs_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And reported with its input, instead of a search that never ends."""
+
+    class Hangs:
+        seeds = (b"comes back", b"hangs")
+        words = (b"word",)
+
+        def check(self, data: bytes) -> None:
+            while data == b"hangs":
+                pass
+
+    monkeypatch.setattr(engines, "FOUND", tmp_path)
+    monkeypatch.setattr(engines, "_HANG_AFTER", 1)
+    report = engines.run_by_chance("hangs", Hangs, runs=2, seconds=SECONDS, seed=1, now=time.monotonic)
+    assert report.inputs == 2
+    assert "no end after 1 s" in report.finding
+    assert "input: b'hangs'" in report.finding
