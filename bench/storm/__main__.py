@@ -160,7 +160,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="length of a phase")
     given = parser.parse_args()
     chosen = [p for p in PHASES if (p.short or not given.short) and (given.only or "") in p.name]
-    seconds = given.seconds or (2.5 if given.short else 5.0)
+    seconds = given.seconds or (1.5 if given.short else 5.0)
     print(
         f"seed {given.seed}; {len(chosen)} phases of {seconds:g} s; the plan allows {CALLS_PER_SECOND} calls a second"
     )

@@ -31,8 +31,7 @@ async def run_crowds(simulator: Simulator, idle: int, rounds: int) -> list[Outco
     try:
         outcomes = [
             await _idle(gateway, min(idle, hard - 500)),
-            await _slow_heads(gateway),
-            await _flood(gateway),
+            *await asyncio.gather(_slow_heads(gateway), _flood(gateway)),
         ]
     finally:
         await gateway.stop()

@@ -52,8 +52,8 @@ class Tally:
             self._break("I2 wrong body", path, answer)
         self._judge_marks(path, answer)
 
-    def judge_new(self, path: str, answer: Answer, ticker: str) -> None:
-        """Judge the answer to a question nobody asked before."""
+    def judge_new(self, path: str, answer: Answer, ticker: str, held_up: float = 0.0) -> None:
+        """Judge the answer to a question nobody asked before; `held_up` seconds of its time were the machine's."""
         self._count(answer)
         if answer.status == 0:
             self._break("I4 no answer", path, answer)
@@ -64,7 +64,7 @@ class Tally:
             self._break(f"I4 {answer.status} without type", path, answer)
         elif answer.status in _WITH_RETRY and not answer.headers.get("retry-after", "").isdigit():
             self._break("I4 no Retry-After", path, answer)
-        if answer.seconds > LATE_AFTER:
+        if answer.seconds > LATE_AFTER + held_up:
             self._break("I4 late", path, answer)
         self._judge_marks(path, answer)
 

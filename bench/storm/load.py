@@ -18,6 +18,7 @@ from stock_service.base.clock import SystemClock
 KNOWN_PER_SECOND = 200
 NEW_PER_SECOND = 20
 ANSWERS_WITHIN = 15.0
+_LAG_EVERY = 0.05
 _clock = SystemClock()
 
 
@@ -54,6 +55,7 @@ class Load:
     session: aiohttp.ClientSession
     truth: dict[str, bytes] = field(default_factory=dict)
     _new: Iterator[int] = field(default_factory=count)
+    _lag: float = 0.0  # the worst of this run, of our own event loop
 
     async def ask(self, path: str) -> Answer:
         """Ask one question."""
@@ -90,6 +92,7 @@ class Load:
         paths = list(self.truth)
         rate = KNOWN_PER_SECOND + NEW_PER_SECOND
         until, due = _clock.monotonic() + seconds, _clock.monotonic()
+        watching = asyncio.create_task(self._watch_lag())
         async with asyncio.TaskGroup() as askers:
             while due < until:
                 if dice.random() < NEW_PER_SECOND / rate:
@@ -98,6 +101,14 @@ class Load:
                     askers.create_task(self._ask_known(dice.choice(paths), tally))
                 due += 1 / rate
                 await pause(due - _clock.monotonic())
+        watching.cancel()
+
+    async def _watch_lag(self) -> None:
+        self._lag = 0.0
+        while True:
+            due = _clock.monotonic() + _LAG_EVERY
+            await pause(_LAG_EVERY)
+            self._lag = max(self._lag, _clock.monotonic() - due)
 
     async def _ask_known(self, path: str, tally: Tally) -> None:
         tally.judge_known(path, await self.ask(path), self.truth[path])
@@ -105,7 +116,8 @@ class Load:
     async def _ask_new(self, tally: Tally) -> None:
         ticker = ticker_name("N", next(self._new))
         path = f"/v2/aggs/ticker/{ticker}/range/1/day/2024-01-02/2024-01-05"
-        tally.judge_new(path, await self.ask(path), ticker)
+        answer = await self.ask(path)
+        tally.judge_new(path, answer, ticker, held_up=2 * self._lag)  # here, and in the gateway on the same machine
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import sys
@@ -57,6 +58,21 @@ async def test_while_lame_every_answer_says_close_and_listening_goes_on() -> Non
             assert (status, headers["connection"]) == (200, "close")
             assert await client.ended()
             await client.close()
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+async def test_a_request_under_way_at_the_signal_is_told_close_too(version: str) -> None:
+    """Else its client asks again on a connection that will soon be closed as idle."""
+    async with serving(_QUICK) as running:
+        client = await Client.open(running.port)
+        await client.send(get(SLOW, "Connection: keep-alive").replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
+        await until(lambda: bool(running.wire.vendor.held))
+        running.server.begin_drain("SIGTERM")
+        running.wire.vendor.release()
+        whole = await asyncio.wait_for(client.reader.read(), 20)  # to the end, which comes by itself
+        assert whole.startswith(b"HTTP/1.1 200 ")
+        assert re.findall(rb"\r\nconnection: ([a-z-]+)", whole) == [b"close"]
+        await client.close()
 
 
 async def test_a_connection_that_only_looks_idle_is_still_answered() -> None:

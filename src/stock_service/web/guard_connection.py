@@ -25,6 +25,8 @@ from stock_service.web.guard_flow import GuardedFlow
 from stock_service.web.guard_limits import Limits
 from stock_service.web.http_date import HttpDate
 
+STAYS = (b"connection", b"keep-alive")  # said to clients of HTTP/1.0 only; the others take it for granted
+
 
 class LastAnswer:
     """Stands between the last answer of a connection and its transport: to close means to part."""
@@ -99,6 +101,12 @@ class GuardedConnection(HttpToolsProtocol):
     def shutdown(self) -> None:
         self.leave(self.limits.linger_for)
 
+    def note_drain(self) -> None:
+        """Take note that the process leaves: from now on every answer that has not begun is the last."""
+        self.settle()
+        if self.waiting and not self.cycle.response_started:
+            self.answer_last()
+
     def leave(self, linger_for: float) -> None:
         """Finish what is under way; one that looks idle gets a moment, since a request may be in its socket."""
         self.settle()
@@ -118,6 +126,7 @@ class GuardedConnection(HttpToolsProtocol):
     def answer_last(self) -> None:
         """Let the answer under way say that it is the last, and part after it."""
         self.cycle.keep_alive = False
+        self.cycle.default_headers = [each for each in self.cycle.default_headers if each != STAYS]
         self.cycle.transport = LastAnswer(self.transport, self.part)  # type: ignore[assignment]  # all it uses
 
     def part(self) -> None:

@@ -14,7 +14,7 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from stock_service.web.guard_connection import GuardedConnection
+from stock_service.web.guard_connection import STAYS, GuardedConnection
 from stock_service.web.guard_deadlines import Phase
 from stock_service.web.guard_faults import Fault
 from stock_service.web.guard_head import Framing, authority_of, judge_begun, judge_fields, judge_line, judge_lines
@@ -210,7 +210,7 @@ class GuardedProtocol(GuardedConnection):
             self.answer_last()
         elif self.parser.get_http_version() == "1.0":
             self.cycle.keep_alive = True  # and said so: without, a client of HTTP/1.0 reads on until we close
-            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive")]
+            self.cycle.default_headers = [*self.cycle.default_headers, STAYS]
 
     def on_message_complete(self) -> None:
         self.ended = True

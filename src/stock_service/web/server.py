@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
         self._drained_at = self._clock.monotonic()
         self._drain.start()
         for connection in self.connections:
-            connection.settle()
+            connection.note_drain()
         self._observer.notify(DrainStarted(reason))
         self._leaving = asyncio.get_running_loop().create_task(self._leave_later())
 
