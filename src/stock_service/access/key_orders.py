@@ -52,7 +52,7 @@ def make_record(order: KeyOrder, now: datetime) -> tuple[KeyRecord, str]:
         sha256=hash_key(key),
         created=now,
         expires=now + parse_span("expires_after", order.expires_after) if order.expires_after else None,
-        rights=tuple(Right(right) for right in order.rights),
+        rights=tuple(Right(right) for right in dict.fromkeys(order.rights)),
         limit=order.limit,
         burst=order.burst,
     )

@@ -22,7 +22,8 @@ from stock_service.access.quota import Limit, parse_limit
 KEY_PREFIX = "stk_"
 _ID = re.compile(r"[a-z0-9]{4,32}\Z")
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}\Z")
+# No controls, no line ends in disguise, nothing that turns the direction: names are printed on terminals.
+_NAME = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]{1,64}\Z")
 _RESERVED_IDS = frozenset({"anonymous"})
 _ID_BYTES = 4
 _RANDOM_BYTES = 24
@@ -169,7 +170,7 @@ def _faults_of(record: KeyRecord) -> Iterable[str]:
     if not _ID.match(record.id) or record.id in _RESERVED_IDS:
         yield "`id` must be 4 to 32 of a-z and 0-9, and not a reserved word"
     if not _NAME.match(record.name):
-        yield "`name` must be 1 to 64 characters without control characters"
+        yield "`name` must be 1 to 64 characters, not all blank, without control characters"
     if not _HASH.match(record.sha256):
         yield "`sha256` must be 64 lower-case hexadecimal digits: the hash of the key, never the key"
     for field in ("created", "expires", "revoked"):
