@@ -14,11 +14,13 @@ from stock_service.base.clock import SystemClock
 from stock_service.base.events import BudgetMoved
 from stock_service.cache.shared_address import parse_address
 from stock_service.cache.shared_client import open_wire
+from stock_service.cache.shared_rest import RestSettings
 from stock_service.cache.shared_store import SharedStore, StoreSettings
 from stock_service.upstream.pacer import NoRoom, Pacer, PacerSettings, Spent, Window
 from stock_service.upstream.shared_settings import SharedSlotsSettings
 from stock_service.upstream.shared_slots import Mode, SharedSlots
 from stock_service.upstream.slots import LocalSlots, Slots
+from tests.support.lease_fleet import Stalls
 from tests.support.reading import Recorder
 from tests.support.redis_server import RedisServer, redis_cluster, redis_server
 from tests.support.shared_pod import until
@@ -27,6 +29,7 @@ from tests.support.tcp_proxy import TcpProxy
 pytestmark = pytest.mark.system_tool("redis-server")
 
 CLOCK = SystemClock()
+PATIENT = 0.5  # seconds for an answer, where it is not asked how fast the store is: the machine may be busy
 
 
 @dataclass
@@ -58,9 +61,12 @@ class Member:
 
 
 @asynccontextmanager
-async def member(url: str, plan: PacerSettings, pods: int = 4, *, joined: bool = True) -> AsyncIterator[Member]:
+async def member(
+    url: str, plan: PacerSettings, pods: int = 4, *, joined: bool = True, answer_for: float = 0.05
+) -> AsyncIterator[Member]:
     events = Recorder()
-    store = SharedStore(open_wire(parse_address(url), 0.5, 20), StoreSettings("test"), CLOCK, events)
+    settings = StoreSettings("test", answer_for=answer_for, rest=RestSettings(suspect_for=0.4 * answer_for))
+    store = SharedStore(open_wire(parse_address(url), 0.5, 20), settings, CLOCK, events)
     slots = SharedSlots(SharedSlotsSettings(plan, pods), store, CLOCK, events)
     tasks = [asyncio.create_task(store.keep()), asyncio.create_task(slots.keep())]
     try:
@@ -76,9 +82,12 @@ async def member(url: str, plan: PacerSettings, pods: int = 4, *, joined: bool =
 
 
 @asynccontextmanager
-async def fleet(urls: list[str], plan: PacerSettings, pods: int = 4) -> AsyncIterator[list[Member]]:
+async def fleet(
+    urls: list[str], plan: PacerSettings, pods: int = 4, *, answer_for: float = 0.05
+) -> AsyncIterator[list[Member]]:
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(member(url, plan, pods)) for url in urls]
+        members = (member(url, plan, pods, answer_for=answer_for) for url in urls)
+        yield [await stack.enter_async_context(each) for each in members]
 
 
 def most_in_any_window(members: list[Member], per: float) -> int:
@@ -110,7 +119,7 @@ async def slots(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIte
     if request.param is LocalSlots:
         yield LocalSlots(Pacer(plan), CLOCK)
         return
-    async with member(server.url, plan, pods=1) as one:
+    async with member(server.url, plan, pods=1, answer_for=PATIENT) as one:
         assert type(one.slots) is request.param
         yield one.slots
 
@@ -119,25 +128,26 @@ async def test_what_fits_leaves_at_once_and_the_rest_in_time(slots: Slots) -> No
     begun = time.monotonic()
     answers = [await slots.take(0.0, begun + 8.0) for _ in range(4)]
     assert all(isinstance(answer, Spent) for answer in answers)
-    assert 1.0 <= time.monotonic() - begun < 1.4
+    assert 1.0 <= time.monotonic() - begun < 2.0
 
 
 async def test_nobody_waits_past_the_latest_instant(slots: Slots) -> None:
     begun = time.monotonic()
     for _ in range(3):
         await slots.take(0.0, begun + 8.0)
+    taken_for = time.monotonic() - begun
     answer = await slots.take(0.0, begun + 0.5)
     assert isinstance(answer, NoRoom)
-    assert answer.next_at - begun == pytest.approx(1.03, abs=0.2)
-    assert time.monotonic() - begun < 0.3
+    assert 1.0 <= answer.next_at - begun < 1.1 + taken_for
+    assert time.monotonic() - begun < 1.0  # it did not wait for that
 
 
 async def test_background_work_leaves_its_share_free_and_never_waits(slots: Slots) -> None:
     begun = time.monotonic()
     kept = [await slots.take(0.5, begun + 8.0) for _ in range(3)]
     assert [type(answer) is NoRoom for answer in kept] == [False, False, True]
-    assert isinstance(await slots.take(0.0, begun + 0.3), Spent)
-    assert time.monotonic() - begun < 0.3
+    assert isinstance(await slots.take(0.0, begun + 0.9), Spent)
+    assert time.monotonic() - begun < 1.0  # the others are not back yet
 
 
 async def test_a_refund_can_be_used_again(slots: Slots) -> None:
@@ -146,8 +156,8 @@ async def test_a_refund_can_be_used_again(slots: Slots) -> None:
     assert isinstance(spent[1], Spent)
     slots.refund(spent[1])
     await asyncio.sleep(0.05)
-    assert isinstance(await slots.take(0.0, begun + 0.3), Spent)
-    assert time.monotonic() - begun < 0.3
+    assert isinstance(await slots.take(0.0, begun + 0.9), Spent)
+    assert time.monotonic() - begun < 1.0  # the others are not back yet
 
 
 async def test_a_cancelled_wait_costs_nothing(slots: Slots) -> None:
@@ -161,7 +171,7 @@ async def test_a_cancelled_wait_costs_nothing(slots: Slots) -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
     await asyncio.sleep(0.05)
     assert isinstance(await slots.take(0.0, begun + 8.0), Spent)
-    assert time.monotonic() - begun == pytest.approx(1.03, abs=0.3)
+    assert 1.0 <= time.monotonic() - begun < 2.0
 
 
 async def test_a_pause_is_kept(slots: Slots) -> None:
@@ -169,7 +179,7 @@ async def test_a_pause_is_kept(slots: Slots) -> None:
     slots.hold(0.4)
     assert isinstance(await slots.take(0.0, begun + 0.2), NoRoom)
     assert isinstance(await slots.take(0.0, begun + 8.0), Spent)
-    assert 0.4 <= time.monotonic() - begun < 0.8
+    assert 0.4 <= time.monotonic() - begun < 1.4
 
 
 async def test_a_429_stops_calls_and_lowers_the_level(slots: Slots) -> None:
@@ -182,34 +192,34 @@ async def test_a_429_stops_calls_and_lowers_the_level(slots: Slots) -> None:
 
 
 async def test_a_pause_and_a_refusal_are_heard_by_every_pod(server: RedisServer) -> None:
-    async with fleet([server.url] * 2, PacerSettings((Window(10, 1.0),))) as (one, other):
+    async with fleet([server.url] * 2, PacerSettings((Window(10, 1.0),)), answer_for=PATIENT) as (one, other):
         spent = await one.call()
         assert isinstance(spent, Spent)
         await asyncio.sleep(0.01)
+        begun = time.monotonic()
         one.slots.limited(spent, 0.6)
         await asyncio.sleep(0.05)
-        begun = time.monotonic()
         assert isinstance(await other.call(patience=0.1), NoRoom)
         assert isinstance(await other.call(), Spent)
-        assert 0.4 < time.monotonic() - begun < 1.0
+        assert 0.6 <= time.monotonic() - begun < 1.6
         assert other.slots.peek().level == pytest.approx(0.5)
 
 
 async def test_four_pods_saturate_the_plan_and_never_exceed_it(server: RedisServer) -> None:
     plan = PacerSettings((Window(60, 1.0), Window(150, 3.0)))
-    async with fleet([server.url] * 4, plan) as members:
+    async with fleet([server.url] * 4, plan, answer_for=PATIENT) as members, Stalls(server.url) as stalls:
         begun = time.monotonic()
         await asyncio.gather(*(each.saturate(4.0) for each in members))
         took = time.monotonic() - begun
     assert most_in_any_window(members, 1.0) <= 54
     assert most_in_any_window(members, 3.0) <= 135
-    assert sum(len(each.calls) for each in members) >= 0.85 * 135 / 3.03 * took
+    assert sum(len(each.calls) for each in members) >= 135 / 3.03 * (0.85 * took - stalls.seconds)
 
 
 async def test_a_cluster_keeps_the_same_book(tmp_path_factory: pytest.TempPathFactory) -> None:
     with redis_cluster(tmp_path_factory.mktemp("cluster")) as servers:
         urls = [f"{each.url}?cluster=true" for each in servers]
-        async with fleet(urls, PacerSettings((Window(40, 1.0),))) as members:
+        async with fleet(urls, PacerSettings((Window(40, 1.0),)), answer_for=PATIENT) as members:
             await asyncio.gather(*(each.saturate(2.0) for each in members))
     assert 30 <= most_in_any_window(members, 1.0) <= 36
 

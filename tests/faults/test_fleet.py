@@ -33,14 +33,22 @@ async def test_a_herd_of_thousands_on_a_hundred_cold_keys_is_a_hundred_calls(sto
             url = f"{stack.enter_context(redis_cluster(tmp_path))[0].url}?cluster=true"
         else:
             url = stack.enter_context(redis_server(tmp_path)).url
-        # Patient with the store: how fast it is on this machine today is not asked here.
-        async with fleet([url] * PODS, calls=60, STOCKS_SHARED__TIMEOUT="1s") as made:
+        # Patient with the store and with itself: how fast this machine is today is not asked here.
+        patient = {
+            "STOCKS_SHARED__TIMEOUT": "1s",
+            "STOCKS_QUOTA__MAX_WAIT": "30s",
+            "STOCKS_SERVER__REQUEST_TIMEOUT": "50s",
+        }
+        async with fleet([url] * PODS, calls=60, **patient) as made:
             keys = [f"/v2/aggs/ticker/{ticker_name('H', number)}/prev" for number in range(100)]
             asked = [(pod, key) for key in keys for pod in range(PODS) for _ in range(10)]
             async with made.plan_is_kept(60):
                 answers = await asyncio.gather(*(made.ask(pod, key) for pod, key in asked))
-            calls = {key: await made.vendor.count(key) for key in keys}
-    assert calls == dict.fromkeys(keys, 1)
+            calls = [await made.vendor.count(key) for key in keys]
+            # Whoever waited for another pod's answer as long as it may asks itself: on a machine that stood still.
+            late = sum([await made.late(pod) for pod in range(PODS)])
+    assert min(calls) == 1
+    assert sum(calls) <= 100 + late
     assert {answer.status for answer in answers} == {200}
     bodies: dict[str, set[bytes]] = {}
     for answer in answers:

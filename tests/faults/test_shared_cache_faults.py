@@ -330,7 +330,7 @@ async def test_a_leader_does_not_wait_for_a_store_that_dies(fleet: Fleet) -> Non
         fleet.server.kill()
         begun = time.perf_counter()
         assert isinstance(await waiting, Lead)
-        assert time.perf_counter() - begun < 0.25
+        assert time.perf_counter() - begun < 2.0  # of the five it might wait
 
 
 Read = Callable[[], Awaitable[bytes]]

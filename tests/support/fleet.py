@@ -25,6 +25,7 @@ STORE_IS_BACK_WITHIN = 20.0  # seconds to start with; a busy machine takes its t
 GIVES_UP_AFTER = 60.0  # seconds; a client that waits for a gateway that hangs
 
 _SAMPLE = re.compile(r'^stock_service_shared_operations_total\{operation="(\w+)",result="(\w+)"\} (\S+)$', re.MULTILINE)
+_LATE = re.compile(r'^stock_service_shared_fetches_total\{result="late"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,12 @@ class Fleet:
         async with self.session.get(self.pods[pod].url + "/metrics") as response:
             found = _SAMPLE.findall(await response.text())
         return Counter({(operation, result): int(float(value)) for operation, result, value in found})
+
+    async def late(self, pod: int) -> int:
+        """Return how often a pod waited in vain for another one's answer."""
+        async with self.session.get(self.pods[pod].url + "/metrics") as response:
+            found = _LATE.search(await response.text())
+        return 0 if found is None else int(float(found[1]))
 
     async def together(self, within: float) -> float:
         """Wait until every pod uses the store; return the seconds it took."""
