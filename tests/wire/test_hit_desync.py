@@ -31,6 +31,21 @@ async def test_a_body_that_copies_its_own_request_is_never_answered() -> None:
     assert counts == [0, 1] * 6  # a body on GET is thrown away first, then the request is answered
 
 
+async def test_a_chunked_body_is_awaited_however_often_its_head_came_before() -> None:
+    """A block that announces a body is not remembered, not even when the body was empty each time."""
+    wire = Wire()
+    await wire.warm(get())
+    request = head(f"GET {HIT} HTTP/1.1", "Host: gateway", "Transfer-Encoding: chunked", f"Authorization: Bearer {KEY}")
+    connection = wire.connect()
+    counts = []
+    for _ in range(6):
+        for piece in (request, b"0\r\n\r\n"):
+            before = len(connection.answers())
+            await connection.send(piece)
+            counts.append(len(connection.answers()) - before)
+    assert counts == [0, 1] * 6
+
+
 async def test_a_remembered_block_inside_a_body_is_a_body() -> None:
     """The very bytes that are a hit between messages are nothing within one."""
     wire = Wire()
