@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -23,6 +24,19 @@ def test_help_lists_every_command_and_imports_none_of_them() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert shown[-1] == "stock_service stock_service.cli stock_service.cli.main"
     assert [line.split()[0] for line in shown if line.strip() and line.split()[0] in COMMANDS] == list(COMMANDS)
+
+
+def test_the_first_process_of_a_container_leaves_when_told_while_it_still_loads() -> None:
+    """The kernel keeps a signal without a handler from process number 1."""
+    code = (
+        "import os, signal\n"
+        "real, os.getpid = os.getpid(), lambda: 1\n"
+        "from stock_service.cli.main import LazyGroup, main\n"
+        "LazyGroup.get_command = lambda *_: os.kill(real, signal.SIGTERM)\n"
+        "main(['serve'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("name", COMMANDS)

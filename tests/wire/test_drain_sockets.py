@@ -108,9 +108,22 @@ async def test_a_request_the_loop_has_not_read_yet_keeps_its_connection() -> Non
         await client.close()
 
 
-async def test_newcomers_are_turned_away_and_whoever_waits_is_answered() -> None:
+def _has_address(host: str) -> bool:
+    try:
+        bind(host, 0).close()
+    except OSError:
+        return False
+    return True
+
+
+_NO_IPV6 = pytest.mark.skipif(not _has_address("::1"), reason="this machine has no IPv6 loopback")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=_NO_IPV6)])
+async def test_newcomers_are_turned_away_and_whoever_waits_is_answered(host: str) -> None:
     """Before listening ends: a connection in the kernel's queue would be reset with its request."""
-    with bind("127.0.0.1", 0) as listening, socket.socket() as waits, socket.socket() as late:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with bind(host, 0) as listening, socket.socket(family) as waits, socket.socket(family) as late:
         listening.listen()
         waits.connect(listening.getsockname())
         turn_newcomers_away(listening)

@@ -5,9 +5,12 @@ Exit codes of all commands: see `cli/exit_codes.py`.
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -48,6 +51,14 @@ COMMANDS: Final = {
 
 class LazyGroup(click.Group):
     """Imports a command's module when it is run, not before."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run as a program."""
+        if os.getpid() == 1:
+            # The first process of a container, which never sees a SIGTERM it has no handler for: a pod deleted while
+            # it loads and starts would stay until it is killed. The server puts its own handler in place.
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""

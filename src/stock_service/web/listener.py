@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -49,6 +50,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 def turn_newcomers_away(listening: socket.socket) -> None:
     """Let nobody begin to connect from now on. Where the kernel cannot do that, nothing changes."""
+    if sys.platform != "linux":
+        return
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_NEWCOMERS))
     with suppress(OSError):
         listening.setsockopt(
@@ -60,6 +63,9 @@ def accept_waiting(listening: socket.socket) -> Iterator[socket.socket]:
     """Yield the connections that wait in the queue of `listening`."""
     with suppress(OSError):  # the last word is that none is left
         while True:
-            waiting, _ = listening.accept()
+            try:
+                waiting, _ = listening.accept()
+            except ConnectionAbortedError:
+                continue  # that one is gone again; others may wait behind it
             waiting.setblocking(False)
             yield waiting
