@@ -287,7 +287,7 @@ def test_only_so_many_forgotten_tickers_are_remembered() -> None:
     """The vendor lists a few splits a day; an operator may purge thousands of tickers."""
     store = SeriesStore(10**6)
     for number in range(10_050):
-        store._refuse_older(f"T{number}", 1.0)
+        store.refuse_older(f"T{number}", 1.0)
     assert len(store._forgotten) == 10_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import date
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from stock_service.base.events import RefreshFailed, Rescaled
 from stock_service.simulator.splits import Split
 from stock_service.upstream.client import Exchange
+from tests.support.clock import settle
 from tests.support.whole import Whole, new_york, whole_gateway
 
 BARS = "/v2/aggs/ticker/{}/range/1/day/2025-10-01/2025-11-14"
@@ -103,6 +105,32 @@ async def test_a_split_listed_late_or_withdrawn_is_heeded_the_next_day() -> None
         await whole.turn(86_400)
         assert (await ask(whole, target))[0] == true
         assert whole.events.count(Rescaled) >= 2
+
+
+@pytest.mark.parametrize("target", [BARS.format("IBM"), "/v2/aggs/ticker/IBM/prev"])
+@pytest.mark.parametrize("named", ["IBM", None])
+async def test_what_was_under_way_when_a_ticker_or_all_was_purged_is_not_kept(target: str, named: str | None) -> None:
+    with whole_gateway("2025-11-20T10:00") as whole:
+        exchange, old = whole.vendor.exchange, direct(whole, target)
+        leaves = asyncio.Event()
+
+        async def answers_late(asked: str, **how: Any) -> Exchange:
+            answer = await exchange(asked, **how)
+            await leaves.wait()
+            return answer
+
+        with mock.patch.object(whole.vendor, "exchange", answers_late):
+            first = asyncio.create_task(ask(whole, target))
+            await settle()
+            for back in range(1, 40):  # the mistake for the sake of which somebody purges
+                whole.vendor.correct("IBM", date(2025, 11, 20).toordinal() - back)
+            whole.jump(whole.clock.wall() + 1)
+            await whole.service._news._purge.forget(named)
+            whole.jump(whole.clock.wall() + 1)
+            leaves.set()
+            await first
+        assert (await ask(whole, target))[0] == direct(whole, target) != old
+        assert calls(whole, target) == 2
 
 
 async def test_where_the_vendor_has_retired_one_list_the_other_is_asked() -> None:

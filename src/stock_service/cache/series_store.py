@@ -18,6 +18,7 @@ from stock_service.cache.series import Gaps, Merged, Ready, Series, Slice
 from stock_service.cache.stamp import Stamp
 
 _FORGOTTEN_MAX = 10_000
+_LONG_AGO = float("-inf")
 _CROWDED_FROM = 0.6  # of the bytes: from here on what is at rest is packed, and stays packed when it is read
 
 
@@ -33,6 +34,7 @@ class SeriesStore:
         self._series: dict[SeriesKey, Series] = {}
         self._order: OrderedDict[tuple[SeriesKey, int | None], None] = OrderedDict()
         self._forgotten: OrderedDict[str, float] = OrderedDict()
+        self._all_forgotten = _LONG_AGO
         self.weight_bytes = 0
         self.evictions = 0
 
@@ -91,7 +93,9 @@ class SeriesStore:
         `parts` are the lifetimes of all of `answered` in order (`bar_lifetimes.judge_parts`). `fetched_at` is when
         its fetch began; a page fetched before the ticker was last forgotten is not taken.
         """
-        if fetched_at < self._forgotten.get(key.ticker, float("-inf")) or answered.start >= answered.stop:
+        if fetched_at < max(self._all_forgotten, self._forgotten.get(key.ticker, _LONG_AGO)):
+            return Merged.OLDER
+        if answered.start >= answered.stop:
             return Merged.OLDER
         series = self._series.get(key)
         if series is not None and series.outdated:
@@ -121,7 +125,7 @@ class SeriesStore:
     def forget(self, key: SeriesKey, now: float) -> None:
         """Give up a series; pages of its ticker whose fetch began before `now` are not taken over any more."""
         self._drop(key)
-        self._refuse_older(key.ticker, now)
+        self.refuse_older(key.ticker, now)
 
     def outdate(self, key: SeriesKey, now: float) -> None:
         """Make a series stale as a whole (`Series.outdate`); older pages are refused as by `forget`."""
@@ -129,7 +133,7 @@ class SeriesStore:
         before = series.weight_bytes
         series.outdate(now)
         self.weight_bytes += series.weight_bytes - before
-        self._refuse_older(key.ticker, now)
+        self.refuse_older(key.ticker, now)
 
     def pack_oldest(self, chunks_max: int) -> int:
         """Pack up to so many of the least recently used chunks (0.5 ms each) and return how many were packed."""
@@ -144,8 +148,16 @@ class SeriesStore:
                 self.weight_bytes += series.weight_bytes - before
         return packed
 
-    def _refuse_older(self, ticker: str, now: float) -> None:
-        self._forgotten[ticker] = now
+    def refuse_older(self, ticker: str | None, since: float) -> None:
+        """Take over no page about `ticker`, or none at all when it is None, whose fetch began before `since`.
+
+        Also where nothing is kept yet: the first page may be under way.
+        """
+        if ticker is None:
+            self._all_forgotten = since
+            return
+        self._forgotten[ticker] = max(self._forgotten.get(ticker, _LONG_AGO), since)
+        self._forgotten.move_to_end(ticker)
         while len(self._forgotten) > _FORGOTTEN_MAX:
             self._forgotten.popitem(last=False)
 

@@ -45,6 +45,7 @@ class Purge:
         now = self._clock.monotonic()
         if not preview:
             self._outdated.purge(ticker, now)
+            self._series.refuse_older(ticker, now)
         swept = Swept()
         for key in self._series.keys_of(ticker):
             swept.series += 1
@@ -69,6 +70,7 @@ class Purge:
         now = self._clock.monotonic()
         for ticker, at in since.items():
             self._outdated.rescale(ticker, at)
+            self._series.refuse_older(ticker, at)
         self._outdated.rescale_market(market_since)
         swept = Swept()
         for ticker in since:
