@@ -123,3 +123,13 @@ def test_the_backup_runs_every_five_minutes() -> None:
     job = pick(render("--set", "backup.enabled=true"), "CronJob", "stock-service-backup")["spec"]
     assert job["schedule"] == "*/5 * * * *"
     assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 300
+
+
+def test_an_annotation_of_the_installation_takes_the_place_of_ours() -> None:
+    """Twice the same key is refused by `kubectl apply`, and by the renderer of these tests."""
+    longer = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=90"
+    rendered = render(*PRODUCTION, "--set-string", longer)
+    for name in ("stock-service", "stock-service-restricted"):
+        notes = pick(rendered, "Ingress", name)["metadata"]["annotations"]
+        assert notes["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "90"
+        assert notes["helm.sh/resource-policy"] == "keep"

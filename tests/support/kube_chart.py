@@ -15,6 +15,16 @@ CHART = ROOT / "charts" / "stock-service"
 Manifest = dict[str, Any]
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses what Helm lets pass and `kubectl apply` does not: a key that stands twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build the mapping; raises AssertionError."""
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"twice: {sorted(key for key in keys if keys.count(key) > 1)}"
+        return dict(super().construct_mapping(node, deep))
+
+
 class RenderRefused(Exception):
     """Helm refused the values; the text is what it told the person who typed them."""
 
@@ -36,7 +46,7 @@ def _render(arguments: tuple[str, ...], release: str, namespace: str, kube: str,
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RenderRefused(done.stderr)
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    return [document for document in yaml.load_all(done.stdout, _EachKeyOnce) if document]  # noqa: S506 - a SafeLoader
 
 
 def pick(manifests: list[Manifest], kind: str, name: str = "stock-service") -> Manifest:
