@@ -46,7 +46,7 @@ def _render(arguments: tuple[str, ...], release: str, namespace: str, kube: str,
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RenderRefused(done.stderr)
-    return [document for document in yaml.load_all(done.stdout, _EachKeyOnce) if document]  # noqa: S506 - a SafeLoader
+    return [document for document in yaml.load_all(done.stdout, _EachKeyOnce) if document]
 
 
 def pick(manifests: list[Manifest], kind: str, name: str = "stock-service") -> Manifest:
