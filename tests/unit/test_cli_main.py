@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from stock_service import __version__
+from stock_service.cli.demo import demo
 from stock_service.cli.main import COMMANDS, main
 
 
@@ -56,3 +57,9 @@ def test_the_version_is_the_packages_own() -> None:
 @pytest.mark.parametrize("words", [["nonsense"], ["config", "--nonsense"], ["quote"]])
 def test_a_wrong_call_ends_with_2(words: list[str]) -> None:
     assert CliRunner().invoke(main, words).exit_code == 2
+
+
+def test_the_demo_heeds_the_port_of_the_environment_but_its_own_flag_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKS_SERVER__PORT", "8090")
+    assert demo.make_context("demo", []).params["port"] == 8090
+    assert demo.make_context("demo", ["--port", "8091"]).params["port"] == 8091

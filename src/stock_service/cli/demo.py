@@ -20,7 +20,14 @@ _HEADROOM_SECONDS = 1.0  # ours is a little longer than the vendor's window: clo
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    envvar="STOCKS_SERVER__PORT",
+    default=8080,
+    show_default=True,
+    help="0: any free one. STOCKS_SERVER__PORT counts too.",
+)
 @click.option(
     "--calls", type=click.IntRange(1), default=100, show_default=True, help="Calls the plan allows within --per."
 )
