@@ -4,7 +4,8 @@
 .PHONY: help run test check fix docs lock audit bench bench-calls storm fleet fuzz drill clean system-tools
 
 PY := .venv/bin/python
-WORKERS ?= logical
+# One more than there are cores: tests wait for programs longer than they compute.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 STAMPS := .venv/.stamps
 PYPROJECT := pyproject.toml scripts/venv
 
@@ -15,7 +16,7 @@ run: $(STAMPS)/runtime ## start the demo: the service in front of a simulated ve
 	@.venv/bin/stock-service demo
 
 test: $(STAMPS)/dev system-tools check ## install what tests need, run every check and every test
-	$(PY) -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --cov --cov-report=term
+	$(PY) -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --cov --cov-report=term --durations=20
 
 check: $(STAMPS)/dev ## static checks only: lint, format, types, layers, Dockerfile, generated docs
 	@scripts/check

@@ -138,7 +138,7 @@ async def test_page_loop_on_a_small_plan_waits_and_succeeds() -> None:
 
 
 async def test_several_page_loops_share_a_small_plan_and_all_succeed() -> None:
-    """Each is told a time of its own and finds a slot then; told all the same time, some would give up."""
+    """Four wait for the same five slots; many more on a slow plan: `property/test_pacer_windows.py`."""
     simulated = SimulatorSettings(port=0, key=VENDOR_KEY, calls=5, per=2.0)
     flags = {"quota.calls": 5, "quota.per": "2100ms", "quota.max_wait": "200ms"}
     with running_pair(simulated, flags) as pair:
@@ -148,7 +148,7 @@ async def test_several_page_loops_share_a_small_plan_and_all_succeed() -> None:
             trades = client.list_trades(ticker, timestamp="2024-01-02", limit=200)
             return sum(1 for _ in islice(trades, 600))
 
-        tickers = ("AAPL", "MSFT", "NVDA", "AMZN", "TSLA", "META", "GOOG", "AMD")
+        tickers = ("AAPL", "MSFT", "NVDA", "AMZN")
         counts = await asyncio.gather(*(asyncio.to_thread(loop, ticker) for ticker in tickers))
         statuses = Counter(call.status for call in pair.simulator.calls.calls(""))
     assert counts == [600] * len(tickers)
