@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.fuzz.answers import Answers
 from tests.fuzz.bodies import Bodies
 from tests.fuzz.canonical import Canonical
 from tests.fuzz.credentials import Credentials
@@ -18,7 +19,8 @@ TARGETS: dict[str, tuple[Callable[[], Target], int]] = {
     "lanes": (Lanes, 10),
     "credentials": (Credentials, 10),
     "framing": (Framing, 20),
-    "canonical": (Canonical, 35),
+    "canonical": (Canonical, 25),
+    "answers": (Answers, 10),
     "negotiation": (Negotiation, 15),
     "bodies": (Bodies, 10),
 }

@@ -14,6 +14,7 @@ import pytest
 
 from stock_service.access.keys import KeySet
 from stock_service.upstream.body import BodyCollector
+from stock_service.upstream.connection import VendorConnection
 from stock_service.vendor import request
 from stock_service.web import guard_head, hit_answer
 from stock_service.web.guard_connection import GuardedConnection
@@ -24,7 +25,7 @@ from tests.fuzz.targets import TARGETS
 
 RUNS = {
     "lanes": 3_000, "framing": 7_000, "canonical": 30_000, "bodies": 28_000, "credentials": 4_000,
-    "negotiation": 28_000,
+    "negotiation": 28_000, "answers": 6_000,
 }  # fmt: skip
 SECONDS = 60.0  # a machine that is busy may take its time; the number of inputs is what counts
 
@@ -71,6 +72,7 @@ SABOTAGE: dict[str, tuple[object, str, object]] = {
     "canonical": (request, "_CREDENTIAL", "key"),
     "bodies": (BodyCollector, "_keep", lambda collector, part: collector._parts.append(part)),
     "credentials": (KeySet, "find", lambda keys, credential: keys.records[0]),
+    "answers": (VendorConnection, "on_message_begin", lambda connection: setattr(connection, "_whole", None)),
     "negotiation": (guard_head, "_LINE_BEGUN", re.compile(rb"[A-Z]+ [!-~]+\Z")),
 }
 

@@ -126,7 +126,7 @@ def answering(body: bytes = b'{"status":"OK"}', status: str = "200 OK", **header
 
 
 def sending(data: bytes, then: str = "close") -> Script:
-    """Return a script that sends raw bytes and then closes, resets or hangs."""
+    """Return a script that sends raw bytes and then closes, resets, hangs or stays for the next request."""
 
     async def script(talk: Talk) -> None:
         await talk.send(data)
@@ -135,7 +135,7 @@ def sending(data: bytes, then: str = "close") -> Script:
         elif then == "reset":
             await asyncio.sleep(0.02)  # let the bytes arrive: a reset would discard them
             talk.reset()
-        else:
+        elif then == "hang":
             await asyncio.Event().wait()
 
     return script

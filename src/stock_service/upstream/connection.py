@@ -1,0 +1,255 @@
+"""One connection to the vendor: sends a request, collects the answer, keeps its time limits.
+
+Which bytes are an answer is llhttp's to say; what is bounded here is their number and the time they take. Always
+holds: one exchange at a time, over exactly once, with a whole answer or a fault; a connection that failed in any way,
+was left in the middle of an exchange, or heard a byte nobody asked for is closed and never asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import cast
+
+import httptools
+
+from stock_service.base.clock import Clock
+from stock_service.upstream.body import BodyCollector, BodyLimits
+from stock_service.upstream.outcome import ExchangeFailed, Fault
+
+# The vendor and its content network send twenty fields in one or two thousand bytes.
+FIELDS_MAX = 256
+FIELD_MAX_BYTES = 8 * 1024
+FRAMING_MAX_BYTES = 64 * 1024  # a head, or whatever else lies between two pieces of a body
+_HEARD = frozenset({b"content-type", b"content-encoding", b"content-length", b"x-request-id", b"retry-after"})
+_LIMIT_FIELD = b"ratelimit"
+_NO_CONTENT = frozenset({204, 304})
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Lengths in seconds. `first_byte_for` is the time of the whole head, counted from the request."""
+
+    first_byte_for: float
+    between_bytes_for: float
+    body: BodyLimits
+
+
+class Received:
+    """A whole answer. `headers`: those we listen to, names in lower case, the first of equals."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class VendorConnection(asyncio.Protocol):
+    """The protocol of one connection; `reusable` says whether it may be asked again."""
+
+    __slots__ = (
+        "_awaited",
+        "_clock",
+        "_collector",
+        "_deadline",
+        "_fields",
+        "_framing_bytes",
+        "_headers",
+        "_heard",
+        "_limits",
+        "_parser",
+        "_served",
+        "_stays",
+        "_timer",
+        "_transport",
+        "_until",
+        "_until_close",
+        "_whole",
+        "idle_since",
+        "reusable",
+    )
+
+    def __init__(self, limits: ConnectionLimits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._served = False
+        self.reusable = False
+        self.idle_since = 0.0  # the pool's
+        self._timer: asyncio.TimerHandle | None = None
+        self._awaited: asyncio.Future[Received] | None = None
+        self._begin(0.0)
+
+    def _begin(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._until = 0.0
+        self._heard = False  # whether anything of the answer has come
+        self._collector: BodyCollector | None = None  # once the head is whole
+        self._until_close = False  # whether only the end of the connection ends the body
+        self._whole: bytes | None = None
+        self._stays = False
+        self._fields = 0
+        self._framing_bytes = 0  # that have come since the last piece of a body
+        self._headers: dict[str, str] = {}
+
+    async def ask(self, request: bytes, deadline: float) -> Received:
+        """Send `request` and return the answer; to be called when `reusable`, or right after connecting.
+
+        Raises:
+            ExchangeFailed: no whole answer before `deadline` (monotonic) and within the limits.
+        """
+        self._begin(deadline)
+        self.reusable = False
+        if self._transport is None or self._transport.is_closing():
+            raise ExchangeFailed(self._lost_fault())
+        self._awaited = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        self._wait_at_most(self._limits.first_byte_for)
+        try:
+            return await self._awaited
+        finally:
+            self._awaited = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def close(self) -> None:
+        """End the connection at once."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- the transport's calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._awaited is None or self._awaited.done():
+            self.close()
+            return
+        self._heard = True
+        self._framing_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._whole is None:
+                self._fail(_fault_of(error))
+                return
+            self.close()  # the answer is whole; what follows it is not ours
+        if self._whole is not None:
+            self._finish(self._whole)
+        elif self._framing_bytes > FRAMING_MAX_BYTES:
+            self._fail(Fault.MALFORMED)
+        elif self._collector is not None:
+            self._wait_at_most(self._limits.between_bytes_for)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.reusable = False
+        if self._awaited is None or self._awaited.done():
+            return
+        if self._collector is None or not self._until_close or exc is not None:
+            self._fail(self._lost_fault())
+            return
+        try:
+            body = self._collector.finish()
+        except ExchangeFailed as failed:
+            self._fail(failed.fault)
+        else:
+            self._finish(body)
+
+    # --- the parser's calls; what they raise ends the parsing ---
+
+    def on_message_begin(self) -> None:
+        if self._whole is not None:
+            raise ExchangeFailed(Fault.MALFORMED)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > FIELDS_MAX or len(name) + len(value) > FIELD_MAX_BYTES:
+            raise ExchangeFailed(Fault.MALFORMED)
+        if self._collector is not None:
+            return  # a trailer
+        name = name.lower()
+        if name in _HEARD or _LIMIT_FIELD in name:
+            self._headers.setdefault(name.decode("ascii"), value.decode("latin-1").strip())
+        elif name == b"transfer-encoding":
+            self._headers.setdefault("transfer-encoding", value.decode("latin-1"))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        if 300 <= status <= 399:
+            raise ExchangeFailed(Fault.REDIRECTED)
+        headers, limits = self._headers, self._limits.body
+        length = headers.get("content-length")
+        if length is not None and int(length) > limits.max_bytes:
+            raise ExchangeFailed(Fault.TOO_LARGE)
+        chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+        self._until_close = length is None and not chunked and status not in _NO_CONTENT
+        self._collector = BodyCollector(headers.get("content-encoding", ""), limits)
+
+    def on_body(self, data: bytes) -> None:
+        self._framing_bytes = 0
+        if self._collector is not None:
+            self._collector.feed(data)
+
+    def on_message_complete(self) -> None:
+        if self._collector is None:
+            if self._parser.get_status_code() == 101:
+                raise ExchangeFailed(Fault.MALFORMED)
+            self._headers = {}  # of an interim answer (1xx): the final one follows
+            return
+        self._whole = self._collector.finish()
+        self._stays = self._parser.should_keep_alive()  # llhttp knows it only now
+
+    # --- how an exchange ends ---
+
+    def _finish(self, body: bytes) -> None:
+        self._served = True
+        self.reusable = self._stays and self._transport is not None and not self._transport.is_closing()
+        if self._awaited is not None:
+            self._awaited.set_result(Received(self._parser.get_status_code(), self._headers, body))
+
+    def _fail(self, fault: Fault) -> None:
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_exception(ExchangeFailed(fault))
+        self.close()
+
+    def _lost_fault(self) -> Fault:
+        if self._collector is not None:
+            return Fault.LOST_LATE
+        return Fault.LOST_KEPT if self._served and not self._heard else Fault.LOST_EARLY
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """Wait for what comes next until `seconds` from now or the deadline.
+
+        One timer serves a whole exchange: it is not set anew for every piece of a body, but looks again when it rings.
+        """
+        now = self._clock.monotonic()
+        earlier = self._until
+        self._until = min(self._deadline, now + seconds)
+        if self._timer is None or self._until < earlier:
+            self._ring_in(self._until - now)
+
+    def _ring_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._ring)
+
+    def _ring(self) -> None:
+        left = self._until - self._clock.monotonic()
+        if left > 0:
+            self._ring_in(left)
+        else:
+            self._fail(Fault.TIMEOUT)
+
+
+def _fault_of(error: Exception) -> Fault:
+    """Return the fault one of our callbacks raised, or that of bytes that are not HTTP."""
+    ours = error.__context__
+    return ours.fault if isinstance(ours, ExchangeFailed) else Fault.MALFORMED

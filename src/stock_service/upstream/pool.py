@@ -1,0 +1,78 @@
+"""Connections to the vendor that are kept between exchanges.
+
+How many exchanges run at once is the bulkhead's to say: there are never more connections than there were exchanges.
+Always holds: the connection used last is used first, so that surplus ones grow old; an old one is closed by us before
+the vendor does it in the middle of our next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from stock_service.base.clock import Clock
+from stock_service.upstream.connection import VendorConnection
+from stock_service.upstream.dial import Dialer
+
+
+class Pool:
+    """Idle connections, each trusted for `keep_for` seconds."""
+
+    def __init__(self, dialer: Dialer, keep_for: float, clock: Clock) -> None:
+        self._dialer = dialer
+        self._keep_for = keep_for
+        self._clock = clock
+        self._idle: list[VendorConnection] = []  # the one used last at the end
+        self._busy: set[VendorConnection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, deadline: float) -> VendorConnection:
+        """Return a connection to ask on, connecting if none is idle; it must be given back.
+
+        Raises:
+            ExchangeFailed: there is none before `deadline` (monotonic).
+        """
+        self._close_old()
+        connection = self._take_idle() or await self._dialer.connect(deadline)
+        self._busy.add(connection)
+        return connection
+
+    def give_back(self, connection: VendorConnection) -> None:
+        """Keep the connection if it may be asked again, close it otherwise."""
+        self._busy.discard(connection)
+        if not connection.reusable:
+            connection.close()
+            return
+        connection.idle_since = self._clock.monotonic()
+        self._idle.append(connection)
+        if self._timer is None:
+            self._look_in(self._keep_for)
+
+    def close(self) -> None:
+        """Close all connections; exchanges under way fail."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for connection in (*self._idle, *self._busy):
+            connection.close()
+        self._idle.clear()
+
+    def _take_idle(self) -> VendorConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable:
+                return connection
+        return None
+
+    def _close_old(self) -> None:
+        oldest = self._clock.monotonic() - self._keep_for
+        while self._idle and (self._idle[0].idle_since <= oldest or not self._idle[0].reusable):
+            self._idle.pop(0).close()
+
+    def _look_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self._close_old()
+        if self._idle:
+            self._look_in(self._idle[0].idle_since + self._keep_for - self._clock.monotonic())
