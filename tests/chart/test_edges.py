@@ -125,6 +125,13 @@ def test_the_backup_runs_every_five_minutes() -> None:
     assert job["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 300
 
 
+def test_the_backup_of_a_long_name_has_one_a_cron_job_may_have() -> None:
+    """52 characters: Kubernetes refuses longer ones."""
+    long = "--set", "backup.enabled=true", "--set", f"fullnameOverride={'s' * 44}-{'t' * 12}"
+    (name,) = [made["metadata"]["name"] for made in render(*long) if made["kind"] == "CronJob"]
+    assert name == f"{'s' * 44}-backup"
+
+
 def test_an_annotation_of_the_installation_takes_the_place_of_ours() -> None:
     """Twice the same key is refused by `kubectl apply`, and by the renderer of these tests."""
     longer = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=90"
