@@ -6,11 +6,12 @@ Fields are closed-set names, counts and seconds: no ticker, path, credential or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from stock_service.base.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Event:
     """Base of all events."""
 
@@ -49,7 +50,7 @@ class Broadcast:
 # --- one request -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestFinished(Event):
     """An answer left by the ASGI path. `cache` is the result word of `Cache-Status`, or empty."""
 
@@ -64,7 +65,7 @@ class RequestFinished(Event):
     traceparent: str = ""  # the W3C header as received, for logs only
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConnectionRefused(Event):
     """A connection or message was refused before a request existed. `kind` is a closed word (`header-timeout` …)."""
 
@@ -74,7 +75,7 @@ class ConnectionRefused(Event):
 # --- cache -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CacheHit(Event):
     """Answered from memory on the ASGI path, fresh or within its stale-while-refreshing time."""
 
@@ -82,7 +83,7 @@ class CacheHit(Event):
     client: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CacheMissed(Event):
     """Nothing usable was kept; a fetch was started or joined."""
 
@@ -90,7 +91,7 @@ class CacheMissed(Event):
     client: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StaleServed(Event):
     """An answer past its fresh time was served. `reason` is `refreshing` or the error kind that forced it."""
 
@@ -99,21 +100,21 @@ class StaleServed(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FetchJoined(Event):
     """A request joined a fetch that was already running."""
 
     group: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OlderDropped(Event):
     """A fetch brought something older than what is kept under the same key, and it was not stored."""
 
     group: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rescaled(Event):
     """The split lists of so many tickers came into force or were corrected; what was kept of them is stale now."""
 
@@ -122,7 +123,7 @@ class Rescaled(Event):
     series: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Purged(Event):
     """An operator had kept answers forgotten. `by` is the admin key's id."""
 
@@ -131,7 +132,7 @@ class Purged(Event):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Warmed(Event):
     """A round of warming is over: `targets` were to be ready, `unfilled` of them could not be had."""
 
@@ -141,7 +142,7 @@ class Warmed(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RefreshFailed(Event):
     """A background refresh failed; the kept answer stays. `error` is the error's class name."""
 
@@ -153,7 +154,7 @@ class RefreshFailed(Event):
 # --- vendor ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VendorCalled(Event):
     """One HTTP exchange with the vendor ended. `outcome` is a word of `upstream/outcome.py`."""
 
@@ -163,7 +164,7 @@ class VendorCalled(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VendorRetried(Event):
     """A failed attempt was (`done`) or was not (`budget`, `deadline`) followed by another."""
 
@@ -171,14 +172,14 @@ class VendorRetried(Event):
     result: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VendorLimited(Event):
     """The vendor answered 429; nothing is sent for `pause` seconds."""
 
     pause: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SlotGranted(Event):
     """The pacer gave a slot after `waited` seconds. `priority` is the asker's: `interactive`, `renewal` …"""
 
@@ -186,14 +187,14 @@ class SlotGranted(Event):
     waited: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SlotRefused(Event):
     """The pacer had no slot soon enough."""
 
     priority: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BreakerMoved(Event):
     """A breaker changed state; `before` and `after` are `closed`, `half_open`, `open`. `open_for` in seconds."""
 
@@ -203,7 +204,7 @@ class BreakerMoved(Event):
     open_for: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BreakerOverridden(Event):
     """An operator forced the breaker. `mode` is `none`, `force_open`, `force_closed`; `by` the admin key's id."""
 
@@ -211,7 +212,7 @@ class BreakerOverridden(Event):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeyChanged(Event):
     """An operator changed a client key. `change` is `created`, `rotated` or `revoked`; `key` and `by` are ids.
 
@@ -224,21 +225,21 @@ class KeyChanged(Event):
     place: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LateResultDropped(Event):
     """A result of an older breaker generation arrived and was ignored."""
 
     endpoint: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CredentialLatched(Event):
     """The vendor refused our key repeatedly; no calls for `latched_for` seconds."""
 
     latched_for: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CredentialAccepted(Event):
     """The vendor accepts our key again."""
 
@@ -246,7 +247,7 @@ class CredentialAccepted(Event):
 # --- shared store ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SharedAsked(Event):
     """The shared store was asked, or passed over. `operation` is `get`, `put` or `script`.
 
@@ -257,14 +258,14 @@ class SharedAsked(Event):
     result: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SharedAnswered(Event):
     """One exchange with the shared store ended after so long, answered or given up; reads of one turn go together."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SharedMoved(Event):
     """The shared store became usable or unusable for this process. `state` is `up` or `away`, `reason` a fault word."""
 
@@ -272,21 +273,21 @@ class SharedMoved(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SharedDamaged(Event):
     """A value of the shared store was not what it should be. `kind` is a word of `cache/codec.py`."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FetchLed(Event):
     """A fetch met other processes. `result` is `lead`, `followed`, `late` (waited in vain) or `alone` (no store)."""
 
     result: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BudgetMoved(Event):
     """The vendor's budget is kept elsewhere now. `mode` is `shared` or `local`."""
 
@@ -296,7 +297,7 @@ class BudgetMoved(Event):
 # --- process -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started(Event):
     """The service is ready. Texts are safe to log: no secret is in them."""
 
@@ -305,14 +306,14 @@ class Started(Event):
     quota: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DrainStarted(Event):
     """Shutdown began; new work is still answered, with `Connection: close`."""
 
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DrainFinished(Event):
     """Shutdown ended; `aborted` requests had to be cut off."""
 
@@ -320,14 +321,14 @@ class DrainFinished(Event):
     aborted: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoopStalled(Event):
     """The event loop did not run for `seconds`."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Faulted(Event):
     """An unexpected exception was caught at a boundary. `where` is a closed word; the exception goes to the log."""
 
@@ -335,7 +336,7 @@ class Faulted(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Warned(Event):
     """Something an operator should read once, in a sentence without secrets."""
 

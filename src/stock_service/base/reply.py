@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from stock_service.base.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """A complete, checked answer.
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from stock_service.base.clock import Clock
 from stock_service.base.errors import ServiceError, VendorSlow
+from stock_service.base.record import record
 
 T = TypeVar("T")
 
 _FAILURES_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Landed(Generic[T]):
     """A flight's result; `joined` when somebody else had started it."""
 

@@ -6,8 +6,9 @@ stale-if-error. Knows time, not storage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from stock_service.base.record import record
 
 
 class Freshness(Enum):
@@ -19,7 +20,7 @@ class Freshness(Enum):
     DEAD = "dead"  # never serve
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lifetime:
     """How long an answer is fresh, and how long after that it may still be served.
 

@@ -10,10 +10,10 @@ import base64
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl
 
+from stock_service.base.record import record
 from stock_service.market.calendar import Calendar
 from stock_service.market.markets import Market, market_of
 from stock_service.vendor.endpoints import Group
@@ -61,7 +61,7 @@ _MARKET_OF_ENDPOINT = {
 _MIXED_MARKETS = frozenset({"snapshot", "summaries"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subject:
     """The market asked about, and the Unix seconds `[from_at, until_at)` an answer can speak of (infinite if open)."""
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from stock_service.base.errors import (
     BadRequest,
@@ -20,13 +20,14 @@ from stock_service.base.errors import (
     VendorFailed,
     VendorSlow,
 )
+from stock_service.base.record import record
 from stock_service.cache.entry import Entry
 from stock_service.cache.freshness import Freshness
 
 HARD_PATIENCE = 0.6  # share of the asker's time a fetch may use while a stale answer waits beside it
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wishes:
     """What the asker said.
 
@@ -43,28 +44,28 @@ ANY_WAY = Wishes()
 _OBJECTIONS = frozenset({"older", "unconfirmed-empty"})  # answers that came, and may not take the place of what is kept
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServeFresh:
     """Answer with `entry`."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServeStaleAndRefresh:
     """Answer with `entry` now and renew it behind the asker's back."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServeStale:
     """Answer with `entry`; its last renewal failed and the next is not due."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fetch:
     """Ask the vendor and wait until `until`; `fallback` may be served when that fails."""
 
@@ -72,7 +73,7 @@ class Fetch:
     fallback: Entry | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refuse:
     """Nothing usable is kept and the vendor may not be asked."""
 

@@ -23,6 +23,7 @@ from stock_service.base.events import (
     RefreshFailed,
     StaleServed,
 )
+from stock_service.base.record import record
 from stock_service.base.reply import Reply
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
 from stock_service.cache.flight import Flights
@@ -70,7 +71,7 @@ class Via(Enum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """An entry and how it was come by. `reason` says why a stale one had to do."""
 
@@ -79,7 +80,7 @@ class Answer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Landed:
     """What a flight brings to all who joined it. `stale` says why a stale answer had to do, or is empty."""
 

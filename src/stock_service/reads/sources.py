@@ -7,11 +7,11 @@ business. Runs as the flight's own task.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from stock_service.base.clock import Clock
 from stock_service.base.errors import ServiceError
+from stock_service.base.record import record
 from stock_service.base.reply import Reply
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.outdated import Outdated
@@ -45,7 +45,7 @@ class LifetimePolicy(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Errand:
     """One fetch: what for, until when (monotonic), and how.
 
@@ -66,7 +66,7 @@ class Errand:
         return not self.priority.waits
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Brought:
     """What a source brings. `lifetime` None: must not be kept.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 
 import msgspec
+
+from stock_service.base.record import record
 
 _WORD = "ERROR"
 _WORD_ESCAPED = "\\u0045RROR"  # the same text to whoever reads the JSON
@@ -40,7 +41,7 @@ class Form(StrEnum):
     CONSOLE = "console"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """What a line says. `at` is Unix time in seconds."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, StrEnum
 
+from stock_service.base.record import record
 from stock_service.upstream.window import RollingCounts
 
 _FORCED = -1  # the generation of permits given out by force_closed: their results count nowhere
@@ -83,7 +84,7 @@ LATCH_SETTINGS = BreakerSettings(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Permit:
     """The right to make one call; must be settled exactly once."""
 
@@ -91,21 +92,21 @@ class Permit:
     probe: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Go:
     """Yes."""
 
     permit: Permit
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wait:
     """No; asking again before `until` is pointless."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Move:
     """One change of state; `open_for` is 0 unless it opened."""
 

@@ -6,17 +6,17 @@ Both permits are given or neither, both are settled or neither. Looking costs no
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from stock_service.base.errors import CircuitOpen, CredentialRefused
 from stock_service.base.events import Observer
+from stock_service.base.record import record
 from stock_service.upstream.breaker import BreakerSettings, Go, Override, Permit
 from stock_service.upstream.breakers import Breakers, CredentialLatch
 from stock_service.upstream.outcome import Judgement, Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Admission:
     """The right to make one call of class `group`; must be settled exactly once."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
+from stock_service.base.record import record
 from stock_service.upstream.client import Exchange
 from stock_service.upstream.outcome import ExchangeFailed, Fault, Judgement, classify_answer, classify_fault
 from stock_service.upstream.stall import StallWatch
@@ -33,7 +34,7 @@ class Client(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judged:
     """What came back, if anything complete did, and what it is worth."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from stock_service.base.record import record
 from stock_service.upstream.breaker import Verdict
 from stock_service.vendor.payloads import BodyFacts, Form, Refusal
 
@@ -82,7 +83,7 @@ RULES: dict[Outcome, Rule] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judgement:
     """An exchange's outcome, its HTTP status if it had one, and whether another attempt may help."""
 

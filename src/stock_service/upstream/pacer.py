@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from stock_service.base.record import record
 from stock_service.upstream.learning import LearningSettings, Level
 from stock_service.upstream.promises import Promises
 
@@ -74,7 +75,7 @@ class PacerSettings:
         return " and ".join(f"{window.calls} calls per {window.per:g} s" for window in self.windows)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """A planned call: may leave at `start_at`."""
 
@@ -82,21 +83,21 @@ class Slot:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoRoom:
     """Nothing free before the asked instant; whoever comes back at `next_at` finds room."""
 
     next_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spent:
     """A call that leaves now, entered in the book at `at`."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Later:
     """The planned call may not leave yet; try again at `until`."""
 

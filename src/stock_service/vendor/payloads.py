@@ -7,13 +7,13 @@ Never judges what an answer is worth: outcome classes are `upstream`'s, lifetime
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Annotated, Any
 
 import msgspec
 
 from stock_service.base.errors import VendorFailed
+from stock_service.base.record import record
 
 
 class Form(Enum):
@@ -46,7 +46,7 @@ _REFUSALS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BodyFacts:
     """What a body says about itself.
 

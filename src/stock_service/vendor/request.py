@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 from urllib.parse import quote, urlencode
 
 from stock_service.base.errors import BadRequest
+from stock_service.base.record import record
 from stock_service.vendor.checks import check_path, check_query
 from stock_service.vendor.endpoints import Endpoint, match
 from stock_service.vendor.spelling import (
@@ -35,7 +36,7 @@ _OPERATOR = re.compile(r"_(gt|gte|lt|lte|any_of)\Z")
 _QUALITY = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|\Z)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VendorRequest:
     """One canonical question.
 

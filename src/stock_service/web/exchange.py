@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from stock_service.base.record import record
+
 Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -73,9 +75,9 @@ class Exchange:
                 return bytes(body)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Response:
-    """What goes back. `cache` is the word for the log; `headers` lacks the request id, which the app adds."""
+    """What goes back. `cache` is the word for the log; `headers` lacks what the app adds: date, limit, request id."""
 
     status: int
     headers: Headers = field(default_factory=list)
