@@ -98,7 +98,6 @@ class Service:
             doorkeeper=Doorkeeper(gate, self.clock),
             hits=self.lookup,
             clock=self.clock,
-            date=date,
             public_url="",
             trusted=(),
         )

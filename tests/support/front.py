@@ -70,9 +70,7 @@ def make_front(keys_file: Path | None = None, requests_max: int = 100) -> Front:
     doorkeeper, calendar = Doorkeeper(gate, clock), Calendar()
     questions = Questions(desk.reads, clock, ORIGINS)
     lookup, lever, readiness = Lookup(), Lever(), ["ready"]
-    gateway = Gateway(
-        reads=desk.reads, doorkeeper=doorkeeper, hits=lookup, clock=clock, date=date, public_url="", trusted=()
-    )
+    gateway = Gateway(reads=desk.reads, doorkeeper=doorkeeper, hits=lookup, clock=clock, public_url="", trusted=())
     quote_desk = QuoteDesk(questions, calendar, clock)
     api = Api(
         desk=quote_desk,

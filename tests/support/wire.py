@@ -333,7 +333,6 @@ class Wire:
             doorkeeper=Doorkeeper(self.gate, self.clock),
             hits=self.lookup,
             clock=self.clock,
-            date=date,
             public_url="",
             trusted=(),
         )

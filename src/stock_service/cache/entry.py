@@ -88,28 +88,28 @@ class Variant:
 
     def render_ok(self, entry: Entry, now: float, date: bytes) -> None:
         """Make `ok` say the ages of `now`, until the age changes or the freshness ends."""
-        headers = self.headers(entry, now, date, entry.hit_status(now))
-        self.ok = b"HTTP/1.1 %b\r\n%b" % (entry.status_line, _joined(headers))
+        headers = self.headers(entry, now, entry.hit_status(now))
+        self.ok = b"HTTP/1.1 %b\r\n%bdate: %b\r\n" % (entry.status_line, _joined(headers), date)
         self.ok_until = entry.same_age_until(now)
 
     def render_not_modified(self, entry: Entry, now: float, date: bytes) -> None:
         """Make `not_modified` say the ages of `now`, as `render_ok` does."""
-        headers = self.not_modified_headers(entry, now, date, entry.hit_status(now))
-        self.not_modified = b"HTTP/1.1 304 Not Modified\r\n" + _joined(headers)
+        headers = self.not_modified_headers(entry, now, entry.hit_status(now))
+        self.not_modified = b"HTTP/1.1 304 Not Modified\r\n%bdate: %b\r\n" % (_joined(headers), date)
         self.not_modified_until = entry.same_age_until(now)
 
-    def headers(self, entry: Entry, now: float, date: bytes, cache_status: bytes) -> Headers:
-        """Return the head of a full answer, without the request's own lines (request id, client limit)."""
+    def headers(self, entry: Entry, now: float, cache_status: bytes) -> Headers:
+        """Return the head of a full answer, without the date and the request's own lines (request id, client limit)."""
         headers: Headers = [
             (b"content-type", entry.content_type),
             (b"content-length", b"%d" % self.length_bytes),
         ]
         if self.coding:
             headers.append((b"content-encoding", self.coding))
-        headers += self.not_modified_headers(entry, now, date, cache_status)
+        headers += self.not_modified_headers(entry, now, cache_status)
         return headers
 
-    def not_modified_headers(self, entry: Entry, now: float, date: bytes, cache_status: bytes) -> Headers:
+    def not_modified_headers(self, entry: Entry, now: float, cache_status: bytes) -> Headers:
         """Return the head of a 304: what RFC 9110 15.4.5 asks for, and no content fields."""
         return [
             (b"etag", self.etag),
@@ -117,7 +117,6 @@ class Variant:
             (b"cache-control", b"private, max-age=%d" % max(0, entry.ttl(now))),
             (b"age", b"%d" % entry.age(now)),
             (b"cache-status", cache_status),
-            (b"date", date),
         ]
 
 

@@ -129,9 +129,7 @@ class App:
         return await self._handlers[part](exchange)
 
     async def _send(self, exchange: Exchange, response: Response, send: Send) -> None:
-        headers = list(response.headers)
-        if not any(name == b"date" for name, _ in headers):
-            headers.append((b"date", self._date.value()))
+        headers = [*response.headers, (b"date", self._date.value())]
         if exchange.asker is not None:
             headers += exchange.asker.limit_headers(self._clock.monotonic())
         headers.append((b"x-request-id", exchange.request_id.encode("ascii")))

@@ -19,7 +19,6 @@ from stock_service.web.cache_status import cache_status
 from stock_service.web.conditional import accepts_gzip, matches_etag
 from stock_service.web.doorkeeper import Doorkeeper
 from stock_service.web.exchange import Asker, Exchange, Response
-from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import Lookup
 from stock_service.web.origin import Networks, client_origin
 
@@ -34,7 +33,6 @@ class Gateway:
         doorkeeper: Doorkeeper,
         hits: Lookup,
         clock: Clock,
-        date: HttpDate,
         public_url: str,
         trusted: Networks,
     ) -> None:
@@ -42,7 +40,6 @@ class Gateway:
         self._doorkeeper = doorkeeper
         self._hits = hits
         self._clock = clock
-        self._date = date
         self._public_url = public_url
         self._trusted = trusted
 
@@ -72,9 +69,9 @@ class Gateway:
         now = self._clock.monotonic()
         status = cache_status(answer, now)
         if entry.status == 200 and matches_etag(exchange.header(b"if-none-match") or b"", variant.etag):
-            headers = variant.not_modified_headers(entry, now, self._date.value(), status)
+            headers = variant.not_modified_headers(entry, now, status)
             return Response(304, headers, cache=answer.via.value)
-        headers = variant.headers(entry, now, self._date.value(), status)
+        headers = variant.headers(entry, now, status)
         return Response(entry.status, headers, variant.content(), answer.via.value)
 
 

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
+from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from stock_service.web.guard_connection import STAYS, GuardedConnection
+from stock_service.web.guard_cycle import GuardedCycle
 from stock_service.web.guard_deadlines import Phase
 from stock_service.web.guard_faults import Fault
-from stock_service.web.guard_head import Framing, authority_of, judge_begun, judge_fields, judge_line, judge_lines
+from stock_service.web.guard_head import (
+    Framing,
+    HeaderFields,
+    authority_of,
+    judge_begun,
+    judge_fields,
+    judge_line,
+    judge_lines,
+)
 
 HEAD_END = b"\r\n\r\n"
 _METHODS_WITHOUT_BODY = (b"GET", b"HEAD")
@@ -196,13 +207,42 @@ class GuardedProtocol(GuardedConnection):
             if not authority:
                 raise self._fault_in_parser(Fault.MALFORMED)
             headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
-        super().on_message_begin()  # makes the scope
-        self.url = url
-        self.expect_100_continue = expects
-        self.scope["headers"] = headers
-        super().on_headers_complete()
+        self.scope = self._make_scope(url, headers)
+        self.cycle = GuardedCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=expects,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
         self.headers = []  # trailers end here: the application has its own list
         self._settle_stay()
+
+    def _make_scope(self, url: bytes, headers: HeaderFields) -> HTTPScope:
+        target = httptools.parse_url(url)
+        path = target.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": self.parser.get_http_version(),
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": self.parser.get_method().decode("ascii"),
+            "root_path": self.root_path,
+            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self.root_path.encode("ascii") + target.path,
+            "query_string": target.query or b"",
+            "headers": headers,
+            "state": self.app_state.copy(),
+        }
 
     def _settle_stay(self) -> None:
         """Work out whether the connection stays after the answer under way, and let the answer say so."""

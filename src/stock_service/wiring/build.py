@@ -135,7 +135,6 @@ class _Builder:
             doorkeeper=doorkeeper,
             hits=self._lookup,
             clock=self._clock,
-            date=self._date,
             public_url=server.public_url,
             trusted=self._trusted,
         )

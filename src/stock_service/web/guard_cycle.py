@@ -1,0 +1,68 @@
+"""One request with the ASGI application, and its answer: head and body leave in one piece where that is possible.
+
+Only what is plain is sent here: a known length, all of the body at once, fields that need no second look. Whatever is
+not plain goes uvicorn's way, message by message, as if this class were not there; both put the same bytes on the wire.
+"""
+
+from __future__ import annotations
+
+import re
+
+from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from stock_service.cache.entry import SMALL_BYTES
+
+_PLAIN_FIELDS = re.compile(rb"(?:(?!connection:|transfer-encoding:)[a-z0-9-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
+
+
+class GuardedCycle(RequestResponseCycle):
+    """uvicorn's, which holds the head back until the body is there."""
+
+    _begun: HTTPResponseStartEvent | None = None  # the head that is held back
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take one ASGI message."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            if message["type"] == "http.response.start" and not self.response_started:
+                self._begun = message
+            else:
+                await super().send(message)
+        elif not self._send_whole(begun, message):
+            await super().send(begun)
+            await super().send(message)
+
+    async def send_500_response(self) -> None:
+        """Answer in place of an application that failed, be its own head held back or not."""
+        self._begun = None
+        await super().send_500_response()
+
+    def _send_whole(self, begun: HTTPResponseStartEvent, message: ASGISendEvent) -> bool:
+        """Send the whole answer, if it is plain; return whether it was."""
+        if message["type"] != "http.response.body" or message.get("more_body") or self._hindered():
+            return False
+        body = message.get("body", b"")
+        lines = [*self.default_headers, *begun.get("headers", ())]
+        fields = b"".join([b"%b: %b\r\n" % (name, value) for name, value in lines])
+        if _PLAIN_FIELDS.fullmatch(fields) is None or fields.count(b"\n") != len(lines):
+            return False
+        head = STATUS_LINE[begun["status"]] + fields
+        if b"\ncontent-length: %d\r\n" % len(body) not in head:
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        head += b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        if len(body) <= SMALL_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
+
+    def _hindered(self) -> bool:
+        return self.flow.write_paused or self.disconnected or self.access_log
