@@ -60,6 +60,22 @@ async def test_a_remembered_block_inside_a_body_is_a_body() -> None:
     assert connection.answers()[-1].body.startswith(b"POST|%d|" % len(inner))
 
 
+async def test_a_request_line_is_no_request_while_its_header_lines_are_missing() -> None:
+    """Nor when they are remembered: what is left of a message without them is the message."""
+    wire = Wire()
+    await wire.warm(get())
+    connection = await wire.connect().send(get(), get(), get())
+    hits = wire.hits
+    line, end, lines = get().partition(b"\r\n")
+    for segments in ((line, end + lines), (line + b"\r", b"\n" + lines), (line + end, lines)):
+        await connection.send(segments[0])
+        assert wire.hits == hits
+        await connection.send(segments[1])
+        hits += 1
+        assert wire.hits == hits
+    assert [answer.status for answer in connection.answers()] == [200] * 6
+
+
 async def test_a_hit_leaves_the_parser_ready_for_the_next_message() -> None:
     """Trap 1: a naive hit is followed by a second answer, 400."""
     wire = Wire()

@@ -91,7 +91,20 @@ class Quota:
 
     borrow: ClassVar[None] = None
 
-    __slots__ = ("_burst", "_lines", "_policy", "_rate", "_ready", "_room", "_spare_for", "_step_for", "_taken_until")
+    __slots__ = (
+        "_burst",
+        "_busy_above",
+        "_busy_upto",
+        "_lines",
+        "_policy",
+        "_rate",
+        "_ready",
+        "_room",
+        "_shown",
+        "_spare_for",
+        "_step_for",
+        "_taken_until",
+    )
 
     def __init__(self, limit: Limit) -> None:
         self._rate = limit.rate
@@ -104,6 +117,9 @@ class Quota:
         steady = limit.rate >= 1.0  # the next request is never more than a second away
         self._lines = b'ratelimit-policy: %b\r\nratelimit: "client";r=%%d;t=1\r\n' % self._policy if steady else b""
         self._ready = ready_lines(limit)
+        # The lines made last, and for which lengths of `taken_until - now` they say what is left.
+        self._shown = b""
+        self._busy_above = self._busy_upto = 0.0
 
     def take(self, now: float) -> bool:
         """Take one request; False, and nothing taken, when none is left."""
@@ -145,12 +161,18 @@ class Quota:
         elif until - now > self._spare_for:
             return None
         self._taken_until = until = until + self._step_for
+        busy_for = until - now
+        if self._busy_above < busy_for <= self._busy_upto:  # nearly always, for a client far from its limit
+            return self._shown
         lines = self._lines
         if not lines:
             return lines_of(self._policy, *self._state(now))
-        left = int(self._room - (until - now) * self._rate)
+        left = int(self._room - busy_for * self._rate)
+        self._busy_upto = upto = (self._room - left) * self._step_for
+        self._busy_above = upto - self._step_for
         ready = self._ready
-        return ready[left] if ready else lines % left
+        self._shown = shown = ready[left] if ready else lines % left
+        return shown
 
     def _state(self, now: float) -> tuple[int, int]:
         busy_for = self._taken_until - now

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from stock_service.access.gate import credential_of
 from stock_service.web.conditional import accepts_gzip
+from stock_service.web.lookup import Trusted
 
 FIELDS_MAX = 32
 _REMEMBERED = 256
@@ -37,13 +38,14 @@ HeaderFields = list[tuple[bytes, bytes]]
 
 
 class Head:
-    """The meaning of one block of header fields. `origin` is worked out by whoever needs it first, and kept here.
+    """The meaning of one block of header fields.
 
     `unusual`: there are validators (`etags`), a request id of the client's own, or something to be said about the
-    connection (`says`).
+    connection (`says`). `origin` and `trusted` (whose the credential is) are found out by whoever needs them first,
+    and kept here.
     """
 
-    __slots__ = ("credential", "etags", "fields", "origin", "packed", "request_id", "says", "unusual")
+    __slots__ = ("credential", "etags", "fields", "origin", "packed", "request_id", "says", "trusted", "unusual")
 
     def __init__(
         self,
@@ -56,12 +58,13 @@ class Head:
     ) -> None:
         self.fields = fields
         self.credential = credential
-        self.packed = packed
+        self.packed = int(packed)  # an index: tuples are faster with a plain one
         self.etags = etags
         self.request_id = request_id
         self.says = says
         self.unusual = etags is not None or request_id is not None or says != b""
         self.origin: bytes | None = None
+        self.trusted: Trusted | None = None
 
 
 def read_head(fields: HeaderFields, says: bytes = b"") -> Head | None:

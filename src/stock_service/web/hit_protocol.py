@@ -49,9 +49,9 @@ class HitProtocol(GuardedProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # The process's tables; here, because an attribute of the object is found faster than one of its class.
         self.give = self.all_answers.give
-        self.targets = self.all_targets
-        # Remembered header lines, whole or as a template, and what they mean.
-        self._block: bytes | None = None
+        self.find = self.all_targets.get
+        # Remembered header lines, whole (with the end of the request line before them) or as a template; their meaning.
+        self._ending = b""
         self._template: Template | None = None
         self._meaning: Head | None = None
         self._sighted = b""  # the header lines of the message before: only what comes twice is remembered
@@ -65,25 +65,20 @@ class HitProtocol(GuardedProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self.free:
-            line, _, block = data.partition(b"\r\n")
-            target = self.targets.get(line)
-            if target is not None:
-                known = self._meaning if block == self._block else self._fitting(block)
-                if known is not None and self.give(self, target, known):
+            line = data.removesuffix(self._ending)
+            if line != data:  # all that follows the line is remembered
+                find, give, meaning = self.find, self.give, self._meaning
+                target = find(line)
+                if target is not None and meaning is not None and give(self, target, meaning):
                     return
-                if block.find(HEAD_END) == len(block) - len(HEAD_END) >= 0:
-                    self._line, self._lines = line, block
-                    self.parse(data, judge_lines(block, self.limits.head))  # the line was judged when it was taught
-                    self.settle()
-                    return
-            elif self._again is not None and data == self._again_bytes and self.give(self, *self._again):
+            if self._take_known(data):
                 return
         self.receive(data)
 
     def begin(self, head: bytes, line: bytes, block: bytes) -> None:
         """Answer one whole head from memory, or give it to the parser."""
-        known = self._meaning if block == self._block else self._fitting(block)
-        target = None if known is None or self.drain.started else self.targets.get(line)
+        known = self._meaning if head[len(line) :] == self._ending else self._fitting(block)
+        target = None if known is None or self.drain.started else self.find(line)
         if target is None or known is None or not self.give(self, target, known):
             self._line, self._lines = line, block
             super().begin(head, line, block)
@@ -92,6 +87,22 @@ class HitProtocol(GuardedProtocol):
         """Answer the parsed message from memory, or hand it to the ASGI application."""
         if not self.ended or self.drain.started or not self._answer_parsed():
             super().start()
+
+    def _take_known(self, data: bytes) -> bool:
+        """Take `data` if it is a whole message whose line, or all of which, is known; False if it is not."""
+        line, _, block = data.partition(b"\r\n")
+        target = self.find(line)
+        if target is None:
+            return self._again is not None and data == self._again_bytes and self.give(self, *self._again)
+        known = self._fitting(block)
+        if known is not None and self.give(self, target, known):
+            return True
+        whole = block.find(HEAD_END) == len(block) - len(HEAD_END) >= 0
+        if whole:
+            self._line, self._lines = line, block
+            self.parse(data, judge_lines(block, self.limits.head))  # the line was judged when it was taught
+            self.settle()
+        return whole
 
     def _fitting(self, block: bytes) -> Head | None:
         """Return what `block` means if it fits the remembered template."""
@@ -104,7 +115,7 @@ class HitProtocol(GuardedProtocol):
 
     def _answer_parsed(self) -> bool:
         line, old = self._line, self.parser.get_http_version() == "1.0"
-        target = self.targets.get(line[:-1] + b"1" if old else line)  # taught as HTTP/1.1, whoever taught it
+        target = self.find(line[:-1] + b"1" if old else line)  # taught as HTTP/1.1, whoever taught it
         if target is None:
             return False
         stays = self.parser.should_keep_alive()
@@ -134,7 +145,7 @@ class HitProtocol(GuardedProtocol):
         template = Template(lines)
         if template.fits(before):
             self._meaning = meaning
-            self._block, self._template = (None, template) if template else (lines, None)
+            self._ending, self._template = (b"", template) if template else (b"\r\n" + lines, None)
         else:
             self._misses += 1
 

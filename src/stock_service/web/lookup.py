@@ -8,6 +8,7 @@ believed for at most `TRUST_FOR` seconds after its last full check; both tables 
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -48,7 +49,10 @@ class Target(Pointer):
 
 
 class Trusted:
-    """A credential's owner, believed before `until` (monotonic)."""
+    """A credential's owner, believed before `until` (monotonic).
+
+    May be kept outside the table: when the credential is to be forgotten, `until` is over.
+    """
 
     __slots__ = ("client", "until")
 
@@ -78,6 +82,8 @@ class Lookup:
 
     def distrust_all(self) -> None:
         """Forget every credential, because keys changed: each is fully checked on its next use."""
+        for trusted in self.trusted.values():
+            trusted.until = -math.inf  # also where it is kept outside the table
         self.trusted.clear()
 
     def series(self) -> Iterable[Series]:
@@ -85,9 +91,16 @@ class Lookup:
         return self._series.values()
 
     def _trust(self, credential: str | None, client: HitClient, checked_at: float) -> None:
-        if len(self.trusted) >= TRUSTED_MAX and credential not in self.trusted:
-            self.trusted.clear()
-        self.trusted[credential] = Trusted(client, checked_at + TRUST_FOR)
+        until = checked_at + TRUST_FOR
+        known = self.trusted.get(credential)
+        if known is not None and known.client is client:
+            known.until = until
+            return
+        if known is not None:
+            known.until = -math.inf
+        elif len(self.trusted) >= TRUSTED_MAX:
+            self.distrust_all()
+        self.trusted[credential] = Trusted(client, until)
 
     def _point(self, line: bytes, entry: Entry, credential: str | None, method: str) -> None:
         known = self.targets.get(line)
