@@ -13,12 +13,12 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Coroutine, Hashable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
 from stock_service.base.clock import Clock
 from stock_service.base.events import BudgetMoved, Observer
+from stock_service.base.record import record
 from stock_service.upstream.learning import Level
 from stock_service.upstream.pacer import NoRoom, PacerView, Spent
 from stock_service.upstream.shared_book import News, Said, Told, read_news, read_said
@@ -60,7 +60,7 @@ class Mode(Enum):
     LOCAL = "local"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SharedSpent(Spent):
     """A call by its entry in the book; `token` is empty for one by turn."""
 
