@@ -19,7 +19,7 @@ from stock_service.cache.shared import Found, Lead, SharedSettings
 from stock_service.reads.fleet import Together
 from stock_service.vendor.request import parse_request
 from tests.support.redis_server import RedisServer, redis_cluster, redis_server
-from tests.support.shared_pod import LIFETIME, DiskPod, Pod, ServerPod, pod, running, until
+from tests.support.shared_pod import LIFETIME, AllHeard, DiskPod, Pod, ServerPod, pod, running, until
 
 pytestmark = pytest.mark.system_tool("redis-server")
 
@@ -299,7 +299,7 @@ async def test_an_answer_from_before_a_split_is_not_recalled(one: Pod, other: Po
     request = parse_request("/v2/aggs/ticker/AAPL/prev", "")
     one.put(request.key, b"old scale", age=10.0)
     await one.written()
-    together = Together(other.cache, other.clock, frozenset())
+    together = Together(other.cache, AllHeard(), other.clock, frozenset())
     until_then = other.clock.monotonic() + 5.0
     async with together.seat(request, until_then, force=False, counts_from=other.clock.monotonic() - 60.0) as seat:
         assert seat.recalled is not None

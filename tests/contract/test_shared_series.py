@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from stock_service.base.clock import SystemClock
-from stock_service.base.events import Silent
 from stock_service.simulator.server import Simulator
 from tests.support.redis_server import RedisServer, redis_server
-from tests.support.running import VENDOR_KEY, start_gateway, stop_gateway
-from tests.support.shared_pod import until
+from tests.support.running import VENDOR_KEY
+from tests.support.shared_instance import instance
 from tests.support.simulated import simulated
 
 pytestmark = pytest.mark.system_tool("redis-server")
@@ -51,23 +48,6 @@ def flags(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
 async def vendor() -> AsyncIterator[Simulator]:
     async with simulated(key=VENDOR_KEY) as simulator:
         yield simulator
-
-
-@asynccontextmanager
-async def instance(vendor: Simulator, flags: dict[str, object]) -> AsyncIterator[str]:
-    """A gateway with its chores; yields its address once its store is in use."""
-    settings = {"upstream.url": vendor.url, "upstream.api_key": VENDOR_KEY, **flags}
-    gateway = await start_gateway(settings, Silent(), SystemClock())
-    chores = asyncio.create_task(gateway.service.do_chores())
-    try:
-        shared = gateway.service._shared
-        assert shared is not None
-        await until(lambda: shared.snapshot()["store"] == "up")
-        yield gateway.url
-    finally:
-        chores.cancel()
-        await asyncio.gather(chores, return_exceptions=True)
-        await stop_gateway(gateway)
 
 
 async def results(origin: str, target: str) -> list[dict[str, float]]:

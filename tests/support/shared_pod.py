@@ -39,6 +39,12 @@ async def until(holds: Callable[[], object], within: float = 5.0) -> float:
     return time.monotonic() - begun
 
 
+class AllHeard:
+    """Every purge is known here."""
+
+    current = True
+
+
 class Pod:
     """A shelf, a cache on it, and what they reported. `plant` and `planted` reach past them to what is kept."""
 

@@ -162,11 +162,27 @@ async def test_admin_purges_one_ticker_after_a_preview(front: Front, keys: Keys)
     told = await purge({"ticker": ticker, "preview": True})
     assert (told["answers"], told["first_keys"]) == (1, [PREV])
     assert front.desk.memory.peek(PREV) is not None
-    assert await purge({"ticker": ticker}) == told | {"preview": False}
+    assert (told["reached"], told["note"]) == (
+        "nobody",
+        "A preview: nothing was forgotten. The counts are this instance's.",
+    )
+    done = await purge({"ticker": ticker})
+    assert done == told | {"preview": False, "reached": "instance", "note": done["note"]}
+    assert "tell each of them" in str(done["note"])
     assert front.desk.memory.peek(PREV) is None
     assert front.desk.memory.peek(others) is not None
     assert (await purge({"everything": True}))["answers"] == 1
     assert [event.by for event in front.desk.events.events if isinstance(event, Purged)] == [keys.ids["admin"]] * 2
+
+
+NO_TICKER = "ticker: is not a ticker; 1 to 64 letters, digits and . : - _, such as AAPL or X:BTCUSD"
+
+
+@pytest.mark.parametrize("ticker", ["A B", "a\n", "/", "A" * 65, "\u0100"])
+async def test_a_purge_of_what_is_no_ticker_is_refused(front: Front, keys: Keys, ticker: str) -> None:
+    body = json.dumps({"ticker": ticker}).encode()
+    got = await front.browser.send("POST", "/admin/purge", bearer(keys.admin), body)
+    assert (got.status, got.json()["detail"]) == (400, NO_TICKER)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"ticker":"A","everything":true}', b'{"symbol":"A"}', b"[]"])

@@ -125,11 +125,15 @@ class Rescaled(Event):
 
 @record
 class Purged(Event):
-    """An operator had kept answers forgotten. `by` is the admin key's id."""
+    """An operator had kept answers forgotten. `by` is the admin key's id, or `fleet`: another instance was told.
+
+    `reached` says who holds to it by now (`reads.purge.Reach`).
+    """
 
     entries: int
     series: int
     by: str
+    reached: str
 
 
 @record

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, token TEXT, until_ms I
 CREATE TABLE IF NOT EXISTS marks (
   series TEXT, text TEXT, useless_ms INTEGER, PRIMARY KEY (series, text)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS purges (scope TEXT PRIMARY KEY, list BLOB) WITHOUT ROWID;
 """
 
 
@@ -70,6 +71,23 @@ class DiskFile:
         """Return what is noted about a series."""
         rows = self._db.execute("SELECT text FROM marks WHERE series = ? AND useless_ms > ?", (series, now_ms))
         return [row[0] for row in rows]
+
+    def purges(self, scope: str) -> bytes:
+        """Return the list of purges; empty when there is none."""
+        row = self._db.execute("SELECT list FROM purges WHERE scope = ?", (scope,)).fetchone()
+        return row[0] if row is not None and isinstance(row[0], bytes) else b""
+
+    def swap_purges(self, scope: str, old: bytes, new: bytes) -> bool:
+        """Put the list `new` in the place of `old`, and on the disk: whoever is told so need not say it again."""
+        self._db.execute("PRAGMA synchronous = FULL")
+        try:
+            with self._step():
+                if self.purges(scope) != old:
+                    return False
+                self._db.execute("INSERT OR REPLACE INTO purges VALUES (?, ?)", (scope, new))
+                return True
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     def lead(self, name: str, token: str, now_ms: int, lease_ms: int, seen_ms: int) -> Turn:
         """Say whose turn it is to fetch, and lease it."""

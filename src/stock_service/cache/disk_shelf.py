@@ -114,6 +114,14 @@ class DiskShelf:
         full, now_ms = self._full(series), self._now_ms()
         await self._change(lambda file: file.mark(full, text, now_ms, now_ms + keep_ms))
 
+    async def purges(self) -> bytes | None:
+        """Return the list of purges."""
+        return await self._ask(self._reader, "script", lambda file: file.purges(self._settings.scope))
+
+    async def swap_purges(self, old: bytes, new: bytes) -> bool | None:
+        """Put the list `new` in the place of `old`."""
+        return await self._change(lambda file: file.swap_purges(self._settings.scope, old, new))
+
     async def keep(self) -> None:
         """Look whether the disk answers, and give up what is useless now and then, for ever."""
         swept_at = self._clock.monotonic()

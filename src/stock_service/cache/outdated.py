@@ -2,7 +2,8 @@
 
 Two things make an answer wrong before its time: a split (adjusted prices turn to another scale overnight) and an
 operator who purges a ticker. Whoever keeps, or is handed, an answer compares its fetch with the instant named here.
-Pure; instants are monotonic seconds, minus infinity where nothing happened.
+What a split made wrong may still stand in for the vendor; what was purged is never served again. Pure; instants are
+monotonic seconds, minus infinity where nothing happened.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Outdated:
         if ticker is None:
             self._everything = max(self._everything, since)
         else:
-            _note(self._purged, ticker, since)
+            # The purge that makes room takes everything with it up to then: what was purged stays purged.
+            self._everything = max(self._everything, _note(self._purged, ticker, since))
 
     def rescale(self, ticker: str, since: float) -> None:
         """Let no answer count that holds split-adjusted prices of `ticker` and was fetched before `since`."""
@@ -46,13 +48,17 @@ class Outdated:
         """The same for answers that hold adjusted prices of all tickers."""
         self._any_split = max(self._any_split, since)
 
+    def purged_from(self, request: VendorRequest) -> float:
+        """Return the instant before which an answer to `request` was fetched that nobody may be served any more."""
+        if not self._purged:
+            return self._everything
+        return max([self._everything, *(self._purged.get(ticker, NEVER) for ticker in named_tickers(request))])
+
     def counts_from(self, request: VendorRequest) -> float:
         """Return from which instant on an answer to `request` counts."""
-        found = self._everything
+        found = self.purged_from(request)
         if self._any_split > found and is_market_wide(request):
             found = self._any_split
-        if self._purged:
-            found = max([found, *(self._purged.get(ticker, NEVER) for ticker in named_tickers(request))])
         if self._rescaled and follows_splits(request):
             found = max([found, *(self._rescaled.get(ticker, NEVER) for ticker in named_tickers(request))])
         return found
@@ -84,8 +90,8 @@ def _adjusted(request: VendorRequest) -> bool:
     return asked_params(request).get("adjusted", "true") != "false"
 
 
-def _note(instants: OrderedDict[str, float], ticker: str, since: float) -> None:
+def _note(instants: OrderedDict[str, float], ticker: str, since: float) -> float:
+    """Note `since`; return the instant that had to make room for it, if any."""
     instants[ticker] = max(instants.get(ticker, NEVER), since)
     instants.move_to_end(ticker)
-    while len(instants) > _TICKERS_MAX:
-        instants.popitem(last=False)
+    return instants.popitem(last=False)[1] if len(instants) > _TICKERS_MAX else NEVER

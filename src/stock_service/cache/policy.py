@@ -44,6 +44,12 @@ class PolicySettings:
     history_for: float = 30 * DAY
     unknown_for: float = 30.0
 
+    @property
+    def longest_for(self) -> float:
+        """How long after its fetch any answer may be served, at most."""
+        longest = max(max(*row.open_for, row.closed_for, row.past_for) for row in TABLE.values())
+        return max(longest, self.history_for) + PAST_STALE_ERROR_FOR
+
 
 _DELAY = 15 * MINUTE  # of `Entitlement.DELAYED`, and of the last corrections after a session (docs/market.md)
 _MALFORMED_FOR = 60.0

@@ -122,10 +122,10 @@ class SeriesStore:
         """Return what one series weighs, in bytes."""
         return self._series[key].weight_bytes
 
-    def forget(self, key: SeriesKey, now: float) -> None:
-        """Give up a series; pages of its ticker whose fetch began before `now` are not taken over any more."""
+    def forget(self, key: SeriesKey, since: float) -> None:
+        """Give up a series; pages of its ticker whose fetch began before `since` are not taken over any more."""
         self._drop(key)
-        self.refuse_older(key.ticker, now)
+        self.refuse_older(key.ticker, since)
 
     def outdate(self, key: SeriesKey, now: float) -> None:
         """Make a series stale as a whole (`Series.outdate`); older pages are refused as by `forget`."""
@@ -154,12 +154,12 @@ class SeriesStore:
         Also where nothing is kept yet: the first page may be under way.
         """
         if ticker is None:
-            self._all_forgotten = since
+            self._all_forgotten = max(self._all_forgotten, since)
             return
         self._forgotten[ticker] = max(self._forgotten.get(ticker, _LONG_AGO), since)
         self._forgotten.move_to_end(ticker)
-        while len(self._forgotten) > _FORGOTTEN_MAX:
-            self._forgotten.popitem(last=False)
+        if len(self._forgotten) > _FORGOTTEN_MAX:
+            self._all_forgotten = max(self._all_forgotten, self._forgotten.popitem(last=False)[1])
 
     def _settle_order(self, key: SeriesKey, series: Series, answered: Span) -> None:
         for cell in series.used_cells(answered):

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from stock_service.cache.shared_scripts import DISCARD, LEAD, MARK, MARKS, PUT, RELEASE, RENEW
+from stock_service.cache.shared_scripts import (
+    DISCARD,
+    LEAD,
+    MARK,
+    MARKS,
+    PURGES,
+    PUT,
+    RELEASE,
+    RENEW,
+    SWAP_PURGES,
+)
 from stock_service.cache.shelf import MARKS_MAX, Turn
 
 
@@ -18,7 +28,9 @@ class Store(Protocol):
     def store_ms(self, instant: float) -> int | None: ...
     def instant_of(self, store_ms: int) -> float: ...
     async def get(self, key: str) -> bytes | None: ...
-    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any | None: ...
+    async def run(
+        self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int], *, writes: bool = True
+    ) -> Any | None: ...
 
 
 class ServerShelf:
@@ -77,6 +89,16 @@ class ServerShelf:
         # Bytes that came over a wire: anything may be among them.
         listed = found if isinstance(found, list) else []
         return [each.decode("utf-8", "replace") for each in listed if isinstance(each, bytes)]
+
+    async def purges(self) -> bytes | None:
+        """Return the list of purges."""
+        found = await self._store.run(PURGES, [self._store.key("purges")], [], writes=False)
+        return found if isinstance(found, bytes) else None
+
+    async def swap_purges(self, old: bytes, new: bytes) -> bool | None:
+        """Put the list `new` in the place of `old`."""
+        said = await self._store.run(SWAP_PURGES, [self._store.key("purges")], [old, new])
+        return said == b"kept" if said in (b"kept", b"other") else None
 
     def key_of(self, name: str) -> str:
         """Return the server's key of a value."""

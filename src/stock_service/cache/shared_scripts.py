@@ -1,4 +1,4 @@
-"""What runs inside the shared store, for answers and leases. Each script is one indivisible step.
+"""What runs inside the shared store, for answers, leases and purges. Each script is one indivisible step.
 
 Two keys of one answer always go together and carry the same `{…}`, so that a Cluster keeps them on one server.
 """
@@ -68,4 +68,19 @@ MARKS = """
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return {} end
 local time = redis.call('TIME')
 return redis.call('ZRANGEBYSCORE', KEYS[1], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), '+inf')
+"""
+
+# KEYS purges. Read by everybody once a second, also from a store that is full or takes no writes.
+PURGES = """#!lua flags=no-writes
+local held = redis.pcall('GET', KEYS[1])
+return type(held) == 'string' and held or ''
+"""
+
+# KEYS purges; ARGV the list it must be, the list it becomes. It has no end: what has is evicted first.
+SWAP_PURGES = """
+local held = redis.pcall('GET', KEYS[1])
+if type(held) ~= 'string' then held = '' end
+if held ~= ARGV[1] then return 'other' end
+redis.call('SET', KEYS[1], ARGV[2])
+return 'kept'
 """

@@ -118,9 +118,14 @@ class SharedStore:
         value: bytes | None = await asyncio.shield(future)
         return value
 
-    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any | None:
-        """Return what `script` returned, never nil; None when it could not be run, or nobody knows whether it was."""
-        if not self.ready:
+    async def run(
+        self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int], *, writes: bool = True
+    ) -> Any | None:
+        """Return what `script` returned, never nil; None when it could not be run, or nobody knows whether it was.
+
+        One that does not write is run also while the store takes no writes.
+        """
+        if not (self.ready if writes else self._rest.admits(self._running.now)):
             self._observer.notify(SharedAsked("script", "skipped"))
             return None
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

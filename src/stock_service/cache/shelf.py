@@ -19,7 +19,7 @@ class Turn(Enum):
 
 
 class Shelf(Protocol):
-    """Answers, leases and marks, on a clock all users of the shelf share."""
+    """Answers, leases, marks and a list of purges, on a clock all users of the shelf share."""
 
     @property
     def up(self) -> bool:
@@ -64,6 +64,14 @@ class Shelf(Protocol):
 
     async def marks(self, series: str) -> list[str]:
         """Return what is noted about a series; nothing also for every fault."""
+        ...
+
+    async def purges(self) -> bytes | None:
+        """Return the list of purges (`purge_list`); empty when there is none."""
+        ...
+
+    async def swap_purges(self, old: bytes, new: bytes) -> bool | None:
+        """Put the list `new` in the place of `old`; False when another one is there by now."""
         ...
 
 

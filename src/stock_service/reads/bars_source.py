@@ -131,6 +131,7 @@ class BarsSource:
                 latest = await self._fill(question, span, errand)
                 asked = True
             except ServiceError as error:
+                planned = self._store.plan(question, self._clock.monotonic())  # it may be purged by now
                 fallback = planned.fallback if isinstance(planned, Gaps) else planned
                 if fallback is None or not may_fall_back(error):
                     raise

@@ -1,7 +1,8 @@
 """Whether another process of the fleet has the answer, or is fetching it; a seat for the one who asks the vendor.
 
 Around one vendor call: what is recalled fresh needs none; what is recalled stale may stand in when the vendor fails;
-what is fetched is offered to the others. Alone, every seat is free and empty.
+what is fetched is offered to the others. Alone, every seat is free and empty. Nothing is recalled while a purge told
+to another process may be unknown here.
 """
 
 from __future__ import annotations
@@ -103,11 +104,21 @@ class Alone:
         return None
 
 
+class Heard(Protocol):
+    """Whoever hears of the purges told to others."""
+
+    @property
+    def current(self) -> bool:
+        """Whether none is unknown here."""
+        ...
+
+
 class Together:
     """A fleet around a shared cache."""
 
-    def __init__(self, shared: SharedCache, clock: Clock, origins: frozenset[bytes]) -> None:
+    def __init__(self, shared: SharedCache, purges: Heard, clock: Clock, origins: frozenset[bytes]) -> None:
         self._shared = shared
+        self._purges = purges
         self._clock = clock
         self._origins = origins
 
@@ -117,6 +128,7 @@ class Together:
     ) -> AsyncIterator[Seat]:
         """Return what another process has or brings in time, else the lead."""
         key = request.key
+        force = force or not self._purges.current
         found = None if force else await self._shared.find(key)
         recalled = self._recalled(found, counts_from)
         if recalled is not None and recalled.lifetime.fresh_for > 0:
@@ -143,7 +155,7 @@ class Together:
 
     async def recall(self, key: str, counts_from: float) -> Recalled | None:
         """Return the store's answer, however old."""
-        return self._recalled(await self._shared.find(key), counts_from)
+        return self._recalled(await self._shared.find(key), counts_from) if self._purges.current else None
 
     def _recalled(self, found: Found | None, counts_from: float) -> Recalled | None:
         if found is None or found.fetched_at < counts_from:

@@ -1,7 +1,8 @@
 """The driver of a read: acts on what `decide` says, in the order memory ▸ flight ▸ vendor.
 
 Never decides anything about time or staleness itself. Always holds: a kept answer is replaced only by one whose
-fetch began later; a fetch runs once per key however many ask; whoever leaves early disturbs nobody.
+fetch began later; a fetch runs once per key however many ask; whoever leaves early disturbs nobody; whoever asks after
+a purge gets nothing that was fetched before it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
 from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Freshness, Lifetime
 from stock_service.cache.memory import Memory
-from stock_service.cache.outdated import Outdated
+from stock_service.cache.outdated import NEVER, Outdated
 from stock_service.reads.chains import next_page_key
 from stock_service.reads.decide import (
     ANY_WAY,
@@ -151,10 +152,11 @@ class ReadPath:
 
     def refresh(self, request: VendorRequest, meter: Meter) -> None:
         """Renew the answer to `request` in the background, unless that runs already or we are shutting down."""
-        if self._quiet or self._flights.running(request.key):
+        flight = self._flight_of(request)
+        if self._quiet or self._flights.running(flight):
             return
         # The flight keeps its own task and reports its own failure; nobody waits for this one.
-        _ = self._flights.launch(request.key, lambda: self._run(request, Priority.REFRESH, meter))
+        _ = self._flights.launch(flight, lambda: self._run(request, Priority.REFRESH, meter))
 
     def refresh_entry(self, entry: Entry, meter: Meter) -> None:
         """Renew a kept answer behind a hit, unless its last renewal failed a moment ago."""
@@ -180,10 +182,11 @@ class ReadPath:
     ) -> Answer:
         priority = Priority.INTERACTIVE if fallback is None else Priority.RENEWAL
         try:
-            flown = await self._flights.join(request.key, lambda: self._run(request, priority, meter, wishes), until)
+            flight = self._flight_of(request)
+            flown = await self._flights.join(flight, lambda: self._run(request, priority, meter, wishes), until)
         except ServiceError as error:
             self._observer.notify(CacheMissed(request.endpoint.group, meter.id))
-            if fallback is None or not may_fall_back(error):
+            if fallback is None or not may_fall_back(error) or self._is_purged(request, fallback):
                 raise
             return self._stale(fallback, stale_reason(error))
         landed = flown.value
@@ -195,6 +198,14 @@ class ReadPath:
         if flown.joined:
             self._observer.notify(FetchJoined(request.endpoint.group))
         return Answer(landed.entry, Via.COLLAPSED if flown.joined else Via.MISS)
+
+    def _flight_of(self, request: VendorRequest) -> str:
+        """Name the flight of a question: who asks after a purge joins none that began before it."""
+        since = self._outdated.purged_from(request)
+        return request.key if since == NEVER else f"{request.key} {since}"
+
+    def _is_purged(self, request: VendorRequest, entry: Entry) -> bool:
+        return entry.fetched_at < self._outdated.purged_from(request)
 
     async def _run(self, request: VendorRequest, priority: Priority, meter: Meter, wishes: Wishes = ANY_WAY) -> Landed:
         """Fetch an answer and keep it. Runs as the flight's own task."""
@@ -273,6 +284,8 @@ class ReadPath:
         if kept is not None and kept.fetched_at > entry.fetched_at:
             self._observer.notify(OlderDropped(entry.group))
             return kept
+        if self._is_purged(request, entry):
+            return entry
         if entry.fetched_at < self._outdated.counts_from(request):
             entry.expire(self._clock.monotonic())
         self._memory.put(entry)

@@ -122,6 +122,8 @@ class VendorSource:
             except ServiceError as error:
                 if seat.fallback is None or not may_fall_back(error):
                     raise
+                if seat.fallback.reply.fetched_at < self._outdated.purged_from(errand.request):
+                    raise  # while we asked
                 return Brought(seat.fallback.reply, seat.fallback.lifetime, stale=stale_reason(error))
             lifetime = self._policy.judge_lifetime(errand.request, reply, self._clock.wall())
             seat.publish(reply, lifetime)

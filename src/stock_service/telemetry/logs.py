@@ -136,7 +136,7 @@ class LogObserver:
         self._tell(Level.INFO, event, message, _fields_of(event))
 
     def _purged(self, event: events.Purged) -> None:
-        message = f"purged: {event.entries} answers and {event.series} series of bars"
+        message = f"purged: {event.entries} answers and {event.series} series of bars; reached: {event.reached}"
         self._tell(Level.WARNING, event, message, _fields_of(event))
 
     def _warmed(self, event: events.Warmed) -> None:

@@ -23,11 +23,17 @@ _COUNT = re.compile(r"[0-9]{1,18}\Z")
 _DIRECTED = {"sort": frozenset({Group.BARS}), "order": frozenset({Group.TICKS, Group.INDICATOR, Group.TICKERS})}
 
 
+def check_ticker(ticker: str) -> None:
+    """Raise BadRequest when `ticker` cannot be one."""
+    if not _TICKER.match(ticker):
+        raise BadRequest("ticker", "is not a ticker", "1 to 64 letters, digits and . : - _, such as AAPL or X:BTCUSD")
+
+
 def check_path(endpoint: Endpoint, path_params: Mapping[str, str]) -> None:
     """Raise BadRequest when a path parameter cannot be what its name says."""
     ticker = path_params.get("ticker")
-    if ticker is not None and not _TICKER.match(ticker):
-        raise BadRequest("ticker", "is not a ticker", "1 to 64 letters, digits and . : - _, such as AAPL or X:BTCUSD")
+    if ticker is not None:
+        check_ticker(ticker)
     if endpoint.group is Group.BARS:
         _check_range(path_params)
     elif "date" in path_params:

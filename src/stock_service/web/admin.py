@@ -12,9 +12,10 @@ from stock_service.base.clock import Clock
 from stock_service.base.errors import BadRequest, NotFound, WrongMethod
 from stock_service.base.events import Observer, Purged
 from stock_service.reads.purge import Swept
+from stock_service.vendor.checks import check_ticker
 from stock_service.web.admin_keys import AdminKeys
 from stock_service.web.admin_orders import HOW, done, read_order
-from stock_service.web.admin_table import BREAKER_MODES, BreakerOrder, PurgeOrder, PurgeReport, match_admin
+from stock_service.web.admin_table import BREAKER_MODES, BreakerOrder, PurgeOrder, match_admin, report_purge
 from stock_service.web.admin_usage import UsageDesk
 from stock_service.web.api import read_parameters
 from stock_service.web.api_table import Operation
@@ -38,7 +39,7 @@ class Purging(Protocol):
     """Whoever forgets kept answers."""
 
     async def forget(self, ticker: str | None, *, preview: bool) -> Swept:
-        """Forget what is kept of a ticker, or everything; `preview`: only say what that would be."""
+        """Forget what is kept of a ticker, or everything, wherever that can be reached; `preview`: only look."""
         ...
 
 
@@ -123,11 +124,12 @@ class Admin:
         order = await read_order(exchange, PurgeOrder)
         if bool(order.ticker) is order.everything:
             raise BadRequest("body", "names neither one ticker nor everything", HOW[PurgeOrder])
+        if order.ticker:
+            check_ticker(order.ticker)
         swept = await self._purge.forget(None if order.everything else order.ticker, preview=order.preview)
         if not order.preview:
-            self._observer.notify(Purged(swept.entries, swept.series, by))
-        report = PurgeReport(order.preview, swept.entries, swept.series, swept.bytes, list(swept.sample))
-        return done(operation, report)
+            self._observer.notify(Purged(swept.entries, swept.series, by, swept.reach.value))
+        return done(operation, report_purge(swept))
 
     async def _show_usage(self, exchange: Exchange, operation: Operation, _id: str, _by: str) -> Response:
         return await self._usage.answer(read_parameters(operation, exchange.query))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
 from stock_service.access.key_orders import KeyOrder, RotateOrder
 from stock_service.access.keys import KeyRecord
+from stock_service.reads.purge import Reach, Swept
 from stock_service.web.api_table import Operation, Parameter
 
 BREAKER_MODES = ("force_open", "force_closed", "none", "reset")
@@ -32,13 +34,19 @@ class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PurgeReport(msgspec.Struct, frozen=True):
-    """What was forgotten, or would be."""
+    """What was forgotten here, or would be, and who else forgets it.
+
+    `reached`: `fleet`, `machine` (all instances on its folder of answers), `instance` (nothing connects it to others),
+    `cut_off` (only this instance, though there are others), `nobody` (a preview). `note` says it in words.
+    """
 
     preview: bool
     answers: int
     series: int
     bytes: int
     first_keys: list[str]
+    reached: str
+    note: str
 
 
 class KeyView(msgspec.Struct, frozen=True):
@@ -104,6 +112,18 @@ class UsageReport(msgspec.Struct, frozen=True):
     days: list[ClientDay]
 
 
+_NOTES: Mapping[Reach, str] = {
+    Reach.NOBODY: "A preview: nothing was forgotten. The counts are this instance's.",
+    Reach.ALONE: "Forgotten by this instance. It shares nothing with others: if there are any, tell each of them.",
+    Reach.CUT_OFF: (
+        "Forgotten by THIS INSTANCE ONLY: the shared store (or the folder of answers) cannot be written to now. The "
+        "others are told as soon as it can, unless this instance ends before: then purge again. Until then tell each "
+        "of them; /status shows under shared.purges what is still untold."
+    ),
+    Reach.MACHINE: "Forgotten by this instance, and by all on its folder of answers within 5 seconds, restarts too.",
+    Reach.FLEET: "Forgotten by this instance, and by all on the shared store within 5 seconds, later ones too.",
+}
+
 _DAY = {"type": "string", "format": "date"}
 
 OPERATIONS = (
@@ -121,7 +141,7 @@ OPERATIONS = (
         "purge",
         "/admin/purge",
         "",
-        "Forget what this instance keeps of one ticker, or everything",
+        "Forget what is kept of one ticker, or everything, on every instance; the answer says who was reached",
         PurgeReport,
         method="POST",
         body=PurgeOrder,
@@ -199,6 +219,20 @@ def match_admin(path: str) -> tuple[dict[str, Operation], str]:
             found[operation.method] = operation
             key_id = match[1] if match.groups() else ""
     return found, key_id
+
+
+def report_purge(swept: Swept) -> PurgeReport:
+    """Return what an operator is told of a purge."""
+    reach = swept.reach
+    return PurgeReport(
+        preview=reach is Reach.NOBODY,
+        answers=swept.entries,
+        series=swept.series,
+        bytes=swept.bytes,
+        first_keys=list(swept.sample),
+        reached=reach.value,
+        note=_NOTES[reach],
+    )
 
 
 def view_key(record: KeyRecord, wall: float) -> KeyView:

@@ -159,7 +159,7 @@ class _Builder:
             doorkeeper=doorkeeper,
             breaker=_Lever(self._reading.upstream, self._observer),
             snapshot=self._reading.upstream.breaker_snapshot,
-            purge=self._reading.purge,
+            purge=self._reading.purges,
             observer=self._observer,
             keys=self._access.keys,
             usage=self._access.usage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ from stock_service.cache.disk_shelf import DiskSettings, DiskShelf
 from stock_service.cache.shared import SharedCache, SharedSettings
 from stock_service.config.sections import Settings
 from stock_service.reads.fleet import Together
+from stock_service.reads.purge import Purge, Reach
+from stock_service.reads.purge_feed import PurgeFeed
 from stock_service.telemetry.metrics import SharedLevel
 from stock_service.wiring.keeping import keep_up
-from stock_service.wiring.translate import account_digest
+from stock_service.wiring.translate import account_digest, policy_settings
 
 _WRITES_END_WITHIN = 2.0
 
@@ -26,6 +29,7 @@ class Disk:
     shelf: DiskShelf
     cache: SharedCache
     fleet: Together
+    purges: PurgeFeed
     clock: Clock
     observer: Observer
     slots: None = None
@@ -33,15 +37,16 @@ class Disk:
 
     async def keep(self) -> None:
         """Run what must run beside, for ever."""
-        await keep_up(self.shelf, self.clock, self.observer)
+        await asyncio.gather(*(keep_up(part, self.clock, self.observer) for part in (self.shelf, self.purges)))
 
     def snapshot(self) -> dict[str, str]:
         """Return what `/status` shows."""
         return {
             "kind": "disk",
-            "store": "up" if self.shelf.up else "away",
+            "store": "up" if self.shelf.up and self.purges.current else "away",
             "budget": "local",
             "limits": "local",
+            "purges": "untold" if self.purges.untold else "told",
         }
 
     def level(self) -> SharedLevel:
@@ -54,11 +59,12 @@ class Disk:
         await self.shelf.aclose(_WRITES_END_WITHIN)
 
 
-def make_disk(settings: Settings, origins: frozenset[bytes], clock: Clock, observer: Observer) -> Disk:
+def make_disk(settings: Settings, origins: frozenset[bytes], purge: Purge, clock: Clock, observer: Observer) -> Disk:
     """Return the tier; its threads start, the file is opened by them."""
     section = settings.cache
     waits_for = settings.shared.timeout
     disk = DiskSettings(Path(section.dir), section.dir_max_bytes, account_digest(settings), waits_for)
     shelf = DiskShelf(disk, clock, observer)
     cache = SharedCache(shelf, SharedSettings(), clock, observer, random.random)
-    return Disk(shelf, cache, Together(cache, clock, origins), clock, observer)
+    purges = PurgeFeed(shelf, purge, Reach.MACHINE, policy_settings(settings).longest_for, clock, observer)
+    return Disk(shelf, cache, Together(cache, purges, clock, origins), purges, clock, observer)

@@ -55,11 +55,12 @@ class Reading:
         self.memory = Memory(settings.cache.max_bytes - for_series)
         self.series = SeriesStore(for_series)
         self.flights: Flights[Landed] = Flights(clock)
-        self.shared = self._make_shared()
-        self._fleet = Alone() if self.shared is None else self.shared.fleet
         self._answering = make_answering(settings, upstream_settings(settings).client, clock, observer)
         self.market_clock = self._answering.market_clock
-        self.purge = Purge(self.memory, self.series, self._outdated, self.market_clock)
+        self._purge = Purge(self.memory, self.series, self._outdated, self.market_clock)
+        self.shared = self._make_shared()
+        self._fleet = Alone() if self.shared is None else self.shared.fleet
+        self.purges = self._purge if self.shared is None else self.shared.purges
         self.upstream = self._make_upstream()
         self._policy = Policy(self.calendar, policy_settings(settings))
         self.vendor = VendorSource(self.upstream, self._policy, self.market_clock, self._fleet, self._outdated)
@@ -82,11 +83,11 @@ class Reading:
         if self._settings.shared.url:
             from stock_service.wiring.shared import make_shared  # noqa: PLC0415
 
-            return make_shared(self._settings, self.origins, self._clock, self._observer)
+            return make_shared(self._settings, self.origins, self._purge, self._clock, self._observer)
         if self._settings.cache.dir:
             from stock_service.wiring.disk import make_disk  # noqa: PLC0415
 
-            return make_disk(self._settings, self.origins, self._clock, self._observer)
+            return make_disk(self._settings, self.origins, self._purge, self._clock, self._observer)
         return None
 
     def _make_upstream(self) -> Upstream:
@@ -134,7 +135,7 @@ class Reading:
         return MarketNews(
             source=self.vendor,
             calendar=self.calendar,
-            purge=self.purge,
+            purge=self._purge,
             clock=self.market_clock,
             observer=self._observer,
             kept=self._keeps_anything,

@@ -16,11 +16,13 @@ from stock_service.cache.shared_rest import RestSettings
 from stock_service.cache.shared_store import SharedStore, StoreSettings
 from stock_service.config.sections import Settings
 from stock_service.reads.fleet import Together
+from stock_service.reads.purge import Purge, Reach
+from stock_service.reads.purge_feed import PurgeFeed
 from stock_service.telemetry.metrics import SharedLevel
 from stock_service.upstream.shared_settings import SharedSlotsSettings
 from stock_service.upstream.shared_slots import Mode, SharedSlots
 from stock_service.wiring.keeping import keep_up
-from stock_service.wiring.translate import account_digest, pacer_settings
+from stock_service.wiring.translate import account_digest, pacer_settings, policy_settings
 
 _SUSPECT_SHARE = 0.4  # of the answer's own time, after which more questions would only wait as well
 _LET_GO_AFTER = 10  # times the answer's own time
@@ -36,21 +38,26 @@ class Shared:
     cache: SharedCache
     slots: SharedSlots
     fleet: Together
+    purges: PurgeFeed
     clock: Clock
     observer: Observer
 
     async def keep(self) -> None:
         """Run what must run beside, for ever."""
-        await asyncio.gather(*(keep_up(part, self.clock, self.observer) for part in (self.store, self.slots)))
+        kept = (self.store, self.slots, self.purges)
+        await asyncio.gather(*(keep_up(part, self.clock, self.observer) for part in kept))
 
     def snapshot(self) -> dict[str, str]:
-        """Return what `/status` shows: whether the store is used, who plans the vendor's calls and lends to clients."""
+        """Return what `/status` shows: whether the store is used, who plans the vendor's calls and lends to clients,
+        and whether the others know of every purge told here.
+        """
         up = self.store.up
         return {
             "kind": "server",
-            "store": "up" if up else "away",
+            "store": "up" if up and self.purges.current else "away",
             "budget": self.slots.mode.value,
             "limits": "shared" if up else "local",
+            "purges": "untold" if self.purges.untold else "told",
         }
 
     def level(self) -> SharedLevel:
@@ -64,7 +71,9 @@ class Shared:
         await self.store.aclose()
 
 
-def make_shared(settings: Settings, origins: frozenset[bytes], clock: Clock, observer: Observer) -> Shared:
+def make_shared(
+    settings: Settings, origins: frozenset[bytes], purge: Purge, clock: Clock, observer: Observer
+) -> Shared:
     """Return the shared parts; opens no connection yet."""
     section = settings.shared
     address = parse_address(section.url.reveal())
@@ -72,7 +81,9 @@ def make_shared(settings: Settings, origins: frozenset[bytes], clock: Clock, obs
     scope = f"{section.scope}:{account_digest(settings)}"
     rest = RestSettings(suspect_for=_SUSPECT_SHARE * section.timeout)
     store = SharedStore(wire, StoreSettings(scope, answer_for=section.timeout, rest=rest), clock, observer)
-    cache = SharedCache(ServerShelf(store), SharedSettings(), clock, observer, random.random)
+    shelf = ServerShelf(store)
+    cache = SharedCache(shelf, SharedSettings(), clock, observer, random.random)
+    purges = PurgeFeed(shelf, purge, Reach.FLEET, policy_settings(settings).longest_for, clock, observer)
     budget = SharedSlotsSettings(pacer_settings(settings), pods=section.max_pods)
     slots = SharedSlots(budget, store, clock, observer)
-    return Shared(store, cache, slots, Together(cache, clock, origins), clock, observer)
+    return Shared(store, cache, slots, Together(cache, purges, clock, origins), purges, clock, observer)

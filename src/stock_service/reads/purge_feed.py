@@ -1,0 +1,132 @@
+"""Purges beyond this instance: tells the others, hears theirs, and remembers them all past a restart.
+
+The list of purges lies on the shelf whose answers it is about, and is read once a second. Always holds: answers of the
+shelf count only while the list was heard within `HEARD_FOR`; a list that lacks what is known here, because the shelf
+was away, was restored or came back empty, is told it; what another instance has been told holds here as if this one
+had been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from stock_service.base.clock import Clock
+from stock_service.base.events import Observer, Purged
+from stock_service.cache.purge_list import EVERYTHING, Purges, merge_purges, parse_purges, render_purges
+from stock_service.cache.shelf import Shelf
+from stock_service.reads.purge import Purge, Reach, Swept
+
+HEARD_FOR = 5.0  # seconds
+POLL_EVERY = 1.0
+_START_EVERY = 0.05  # until the list is heard, again
+_TRIES = 5  # of an order that met another one's write, or a shelf that is looked into
+_AGAIN_AFTER = 0.2
+_CLOCKS_DIFFER = 0.1  # seconds by which two instances may disagree when something on the shelf was fetched
+_NEVER = float("-inf")
+
+
+class PurgeFeed:
+    """The purges of all instances on `shelf`. `keep` must run beside it: without it the shelf's answers do not count.
+
+    Args:
+        reach: who is reached by what the shelf holds.
+        keep_for: how long after its fetch an answer may be served at most, in seconds.
+    """
+
+    def __init__(
+        self, shelf: Shelf, purge: Purge, reach: Reach, keep_for: float, clock: Clock, observer: Observer
+    ) -> None:
+        self._shelf = shelf
+        self._purge = purge
+        self._reach = reach
+        self._keep_ms = round(keep_for * 1000)
+        self._clock = clock
+        self._observer = observer
+        self._known: Purges = {}  # in force here
+        self._untold: dict[str, float] = {}  # monotonic: the shelf's clock may not be known yet
+        self._heard: bytes | None = None
+        self._heard_at = _NEVER
+        self._lock = asyncio.Lock()
+
+    @property
+    def current(self) -> bool:
+        """Whether no purge can be unknown here for longer than `HEARD_FOR`."""
+        return self._clock.monotonic() - self._heard_at <= HEARD_FOR
+
+    @property
+    def untold(self) -> int:
+        """How many purges were told to this instance and not yet to the others."""
+        return len(self._untold)
+
+    async def keep(self) -> None:
+        """Listen for ever."""
+        while True:
+            if self._shelf.up:
+                await self.poll()
+            await self._clock.sleep(POLL_EVERY if self.current else _START_EVERY)
+
+    async def forget(self, ticker: str | None, *, preview: bool = False) -> Swept:
+        """Forget all about a ticker, or everything when it is None, on every instance that can be reached.
+
+        What is fetched once this has returned is kept again, here and by the others.
+        """
+        if preview:
+            return await self._purge.forget(ticker, preview=True)
+        since = self._clock.monotonic() + _CLOCKS_DIFFER
+        self._untold[EVERYTHING if ticker is None else ticker] = since
+        swept = await self._purge.heed({ticker: since})
+        swept.reach = self._reach if await self._tell() else Reach.CUT_OFF
+        await self._clock.sleep(max(0.0, since - self._clock.monotonic()))
+        return swept
+
+    async def poll(self) -> bool:
+        """Hear what others were told, and tell what the shelf does not know; False when that could not be."""
+        async with self._lock:
+            text = await self._shelf.purges()
+            now_ms = self._shelf.store_ms(self._clock.monotonic())
+            if text is None or now_ms is None:
+                return False
+            if text != self._heard:
+                await self._heed(parse_purges(text), now_ms)
+                self._heard = text
+            self._heard_at = self._clock.monotonic()
+            return await self._tell_missing(parse_purges(text), now_ms)
+
+    async def _heed(self, listed: Purges, now_ms: int) -> None:
+        """Do what the list asks for and was not done yet."""
+        merged = merge_purges((self._known, listed), now_ms, self._keep_ms)
+        swept = await self._purge.heed(
+            {
+                None if ticker == EVERYTHING else ticker: self._shelf.instant_of(at)
+                for ticker, at in merged.items()
+                if at > self._known.get(ticker, 0)
+            }
+        )
+        self._known = merged
+        if swept.entries or swept.series:
+            self._observer.notify(Purged(swept.entries, swept.series, "fleet", self._reach.value))
+
+    async def _tell_missing(self, listed: Purges, now_ms: int) -> bool:
+        own = dict(self._untold)
+        told = {ticker: self._shelf.store_ms(at) or 0 for ticker, at in own.items()}
+        merged = merge_purges((self._known, told), now_ms, self._keep_ms)
+        if merged.items() - listed.items():
+            new = render_purges(merged)
+            if not await self._shelf.swap_purges(self._heard or b"", new):
+                return False
+            self._heard = new
+        self._known = merged
+        for ticker, at in own.items():
+            if self._untold.get(ticker) == at:  # not purged once more meanwhile
+                del self._untold[ticker]
+        return True
+
+    async def _tell(self) -> bool:
+        for attempt in range(_TRIES):
+            if attempt:
+                await self._clock.sleep(_AGAIN_AFTER)
+            if not self._shelf.up:
+                return False
+            if await self.poll() and not self._untold:
+                return True
+        return False

@@ -1,0 +1,153 @@
+"""What a purge means to those who ask while it happens: nobody who asks after it gets what was fetched before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from stock_service.base.errors import CircuitOpen, VendorFailed
+from stock_service.base.reply import Reply
+from stock_service.cache.outdated import Outdated
+from stock_service.cache.series_store import SeriesStore
+from stock_service.reads.decide import ANY_WAY, Wishes
+from stock_service.reads.fleet import Recalled, Seat
+from stock_service.reads.purge import Purge, Reach
+from stock_service.reads.read_path import Answer, Via
+from stock_service.reads.sources import Errand, VendorSource
+from stock_service.upstream.call import Priority
+from stock_service.upstream.outcome import ExchangeFailed, Fault
+from stock_service.vendor.request import ask
+from tests.support.clock import settle
+from tests.support.reading import LIFETIME, Desk, make_desk
+from tests.support.whole import whole_gateway
+
+PREV = ask("/v2/aggs/ticker/AAPL/prev")
+WRONG, RIGHT = b'{"status":"OK","results":[{"c":1.5}]}', b'{"status":"OK","results":[{"c":1.6}]}'
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return make_desk()
+
+
+@pytest.fixture
+def purge(desk: Desk) -> Purge:
+    return Purge(desk.memory, SeriesStore(1 << 20), desk.outdated, desk.clock)
+
+
+async def read(desk: Desk, wishes: Wishes = ANY_WAY) -> Answer:
+    return await desk.reads.read(PREV, desk.asker, deadline=desk.clock.monotonic() + 9.0, wishes=wishes)
+
+
+async def test_who_asks_after_a_purge_does_not_join_a_fetch_from_before_it(desk: Desk, purge: Purge) -> None:
+    before = asyncio.create_task(read(desk))
+    await settle()
+    desk.clock.shift(1.0)
+    assert (await purge.forget("AAPL")).reach is Reach.ALONE
+    desk.clock.shift(1.0)
+    after = asyncio.create_task(read(desk))
+    await settle()
+    assert len(desk.vendor.calls) == 2
+    desk.vendor.calls[1].answer(RIGHT)
+    assert (await after).entry.body == RIGHT
+    desk.vendor.calls[0].answer(WRONG)
+    assert (await before).entry.body == RIGHT  # and who asked before it is none the worse
+    again = await read(desk)
+    assert (again.entry.body, again.via) == (RIGHT, Via.HIT)
+    assert len(desk.vendor.calls) == 2
+
+
+async def test_a_fetch_from_before_a_purge_is_not_kept_even_for_need(desk: Desk, purge: Purge) -> None:
+    before = asyncio.create_task(read(desk))
+    await settle()
+    desk.clock.shift(1.0)
+    await purge.forget(None)
+    desk.clock.shift(1.0)
+    desk.vendor.calls[0].answer(WRONG)
+    await before
+    desk.vendor.now_answer = lambda _: CircuitOpen(5.0)
+    for _ in range(2):  # the second would not even ask
+        with pytest.raises(CircuitOpen):
+            await read(desk)
+
+
+async def test_what_is_purged_while_the_vendor_fails_does_not_stand_in(desk: Desk, purge: Purge) -> None:
+    desk.vendor.now_answer = lambda _: WRONG
+    await read(desk)
+    desk.vendor.now_answer = None
+    desk.clock.shift(60.0)
+    asking = asyncio.create_task(read(desk))
+    await settle()
+    await purge.forget("AAPL")
+    desk.vendor.calls[1].fail(VendorFailed("unreachable"))
+    with pytest.raises(VendorFailed):
+        await asking
+
+
+async def test_what_others_were_told_holds_for_what_was_fetched_before_it_only(desk: Desk, purge: Purge) -> None:
+    desk.vendor.now_answer = lambda _: WRONG
+    await read(desk)
+    fetched_at = desk.clock.monotonic()
+    assert (await purge.heed({"AAPL": fetched_at - 0.5, "MSFT": fetched_at + 0.5})).entries == 0
+    assert (await read(desk)).via is Via.HIT
+    many: dict[str | None, float] = {f"T{number}": fetched_at + 1.0 for number in range(30)}
+    assert (await purge.heed(many)).entries == 0
+    assert (await purge.heed(many | {"AAPL": fetched_at + 1.0})).entries == 1
+    assert (await purge.heed({})).entries == 0
+    assert desk.memory.entries == 0
+    desk.clock.shift(2.0)
+    await read(desk)
+    assert (await purge.heed({None: desk.clock.monotonic() + 1.0, "MSFT": 0.0})).entries == 1
+
+
+async def test_what_another_process_fetched_does_not_stand_in_once_it_is_purged(desk: Desk) -> None:
+    recalled = Recalled(Reply(200, "application/json", WRONG, desk.clock.monotonic()), LIFETIME, 0.0)
+    outdated = Outdated()
+
+    class Others:
+        """A fleet that has a stale answer."""
+
+        @asynccontextmanager
+        async def seat(self, *_: Any, **__: Any) -> AsyncIterator[Seat]:
+            yield Seat(None, recalled, lambda *_, **__: None)
+
+    source = VendorSource(desk.vendor, desk.policy, desk.clock, Others(), outdated)  # type: ignore[arg-type]
+    for purged in (False, True):
+        errand = Errand(PREV, desk.clock.monotonic() + 9.0, Priority.INTERACTIVE, False, lambda: None, {})
+        asking = asyncio.create_task(source.fetch(errand))
+        await settle()
+        if purged:
+            outdated.purge("AAPL", desk.clock.monotonic() + 1.0)
+        desk.vendor.calls[-1].fail(VendorFailed("unreachable"))
+        if purged:
+            with pytest.raises(VendorFailed):
+                await asking
+        else:
+            assert (await asking).stale
+
+
+async def test_bars_that_are_purged_while_the_vendor_fails_are_neither_served_nor_told_to_be_none() -> None:
+    target = "/v2/aggs/ticker/IBM/range/1/day/2025-10-01/2025-11-20"
+    with whole_gateway("2025-11-20T11:00") as whole:
+        assert (await whole.browser.get(target)).json()["resultsCount"] > 30
+        whole.jump(whole.clock.wall() + 3 * 3_600)
+        leaves = asyncio.Event()
+
+        async def fails_late(asked: str, **how: Any) -> Any:
+            await leaves.wait()
+            raise ExchangeFailed(Fault.UNREACHABLE)
+
+        with mock.patch.object(whole.vendor, "exchange", fails_late):
+            asking = asyncio.create_task(whole.browser.get(target))
+            await settle()
+            await whole.service._news._purge.forget("IBM")
+            leaves.set()
+            while not asking.done():
+                await whole.clock.advance(0.1)
+            assert (await asking).status >= 500
+        assert (await whole.browser.get(target)).json()["resultsCount"] > 30
