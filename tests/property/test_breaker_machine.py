@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from stock_service.upstream.breaker import Breaker, BreakerSettings, Go, Override, Permit, Settlement, State, Verdict
+from stock_service.upstream.breaker import Breaker, BreakerSettings, Override, Permit, Settlement, State, Verdict
 
 
 @dataclass
@@ -88,9 +88,9 @@ class BreakerMachine(RuleBasedStateMachine):
     def ask(self) -> None:
         answer = self.breaker.ask(self.now)
         if self.breaker.override is Override.NONE:
-            assert isinstance(answer, Go) == self.model.ask(self.now)
-        if isinstance(answer, Go):
-            self.out.append((answer.permit, self.model.epoch))
+            assert isinstance(answer, Permit) == self.model.ask(self.now)
+        if isinstance(answer, Permit):
+            self.out.append((answer, self.model.epoch))
 
     @precondition(lambda self: self.out)
     @rule(

@@ -8,7 +8,6 @@ from stock_service.upstream.breaker import (
     LATCH_SETTINGS,
     Breaker,
     BreakerSettings,
-    Go,
     Override,
     Permit,
     Settlement,
@@ -27,8 +26,8 @@ def make_breaker(settings: BreakerSettings = SHARE_ONLY, draw: float = 0.5) -> B
 
 def permit(breaker: Breaker, now: float) -> Permit:
     answer = breaker.ask(now)
-    assert isinstance(answer, Go)
-    return answer.permit
+    assert isinstance(answer, Permit)
+    return answer
 
 
 def record(breaker: Breaker, now: float, *verdicts: Verdict) -> None:
@@ -96,7 +95,7 @@ def test_reading_never_opens_and_peeking_never_moves() -> None:
     assert [breaker.peek(100.0) for _ in range(3)] == [before] * 3
     assert before.state is State.OPEN
     assert before.wait_until is None
-    assert isinstance(breaker.ask(100.0), Go)
+    assert isinstance(breaker.ask(100.0), Permit)
 
 
 def test_the_run_rule_opens_a_slow_plan_on_the_fifth_failure_in_a_row() -> None:

@@ -60,12 +60,26 @@ async def test_a_standstill_is_seen_by_the_tick_that_ends_it(monkeypatch: pytest
     watch.leave()
 
 
-async def test_nothing_ticks_while_nobody_watches() -> None:
-    watch = StallWatch()
+async def test_ticking_ends_with_the_first_tick_nobody_waits_for() -> None:
+    watch, loop = StallWatch(), asyncio.get_running_loop()
     watch.enter()
+    watch._tick(loop)
+    waiting = watch._handle
+    watch.leave()
+    watch._tick(loop)
+    assert watch._handle is waiting
+    watch.enter()
+    assert watch._handle is waiting  # it is not due yet, and does for this one too
+
+
+async def test_a_standstill_nobody_watched_is_no_excuse_for_what_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    real, watch = loop.time, StallWatch()
     watch.enter()
     watch.leave()
-    assert watch._handle is not None
-    assert not watch._handle.cancelled()
-    watch.leave()
-    assert watch._handle.cancelled()
+    late = watch._handle
+    monkeypatch.setattr(loop, "time", lambda: real() + 3.0)
+    entered_at = watch.enter()
+    assert late is not None
+    assert late.cancelled()
+    assert not watch.stalled_since(entered_at)

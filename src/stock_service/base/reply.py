@@ -10,7 +10,8 @@ class Reply:
     """A complete, checked answer.
 
     `body` is decoded (no content coding). `fetched_at` is the monotonic second at which the exchange
-    that produced it *began*: a slow old answer must never replace a fast newer one.
+    that produced it *began*: a slow old answer must never replace a fast newer one. `results` counts the entries it
+    lists; None: it lists nothing, or nobody has counted them yet.
     """
 
     status: int
@@ -18,3 +19,4 @@ class Reply:
     body: bytes
     fetched_at: float
     request_id: str = ""
+    results: int | None = None

@@ -86,17 +86,10 @@ LATCH_SETTINGS = BreakerSettings(
 
 @record
 class Permit:
-    """The right to make one call; must be settled exactly once."""
+    """Yes: the right to make one call, which must be settled exactly once."""
 
     generation: int
     probe: bool
-
-
-@record
-class Go:
-    """Yes."""
-
-    permit: Permit
 
 
 @record
@@ -137,6 +130,7 @@ class Breaker:
         "_lapse_for",
         "_late",
         "_moves",
+        "_permit",
         "_run",
         "_settings",
         "_state",
@@ -152,6 +146,7 @@ class Breaker:
         self._window = RollingCounts(settings.window_for)
         self._state = State.CLOSED
         self._generation = 0
+        self._permit = Permit(0, probe=False)  # what every call of this generation gets while it is closed
         self._until = 0.0  # OPEN: when a probe may go; HALF_OPEN: when its lease ends
         self._lapse_for = 0.0  # HALF_OPEN: how long to stay open should the lease lapse
         self._failed_probes = 0
@@ -159,20 +154,20 @@ class Breaker:
         self._late = 0
         self._moves: list[Move] = []
 
-    def ask(self, now: float) -> Go | Wait:
+    def ask(self, now: float) -> Permit | Wait:
         """Ask to make one call. The only reading that may move the machine: from open to half-open."""
         if self.override is Override.FORCE_OPEN:
             return Wait(now + self._settings.sleep_for)
         if self.override is Override.FORCE_CLOSED:
-            return Go(Permit(_FORCED, probe=False))
+            return Permit(_FORCED, probe=False)
         self._lapse(now)
         if self._state is State.CLOSED:
-            return Go(Permit(self._generation, probe=False))
+            return self._permit
         if self._state is State.HALF_OPEN or now < self._until:
             return Wait(self._until)
         self._move(State.HALF_OPEN, now + self._settings.lease_for)
         self._lapse_for = self._sleep_after(self._failed_probes + 1)
-        return Go(Permit(self._generation, probe=True))
+        return Permit(self._generation, probe=True)
 
     def settle(self, permit: Permit, verdict: Verdict, now: float, retry_after: float | None = None) -> Settlement:
         """Report the result of a permitted call.
@@ -218,20 +213,20 @@ class Breaker:
 
     def take_moves(self) -> list[Move]:
         """Return the changes of state since the last call, in order."""
-        moves, self._moves = self._moves, []
+        moves = self._moves
+        if moves:
+            self._moves = []
         return moves
 
     def _record(self, verdict: Verdict, now: float, wish: float) -> None:
         failed = verdict is Verdict.FAILURE
         self._run = self._run + 1 if failed else 0
-        self._window.add(now, marked=int(failed))
-        if self._tripped(now):
+        if self._tripped(*self._window.add(now, marked=int(failed))):
             self._open(now, max(self._sleep_after(0), self._spread(wish)))
         elif wish > 0:
             self._open(now, self._spread(wish))
 
-    def _tripped(self, now: float) -> bool:
-        total, failures = self._window.sums(now)
+    def _tripped(self, total: int, failures: int) -> bool:
         by_share = total >= self._settings.min_volume and failures * 100 >= self._settings.error_percent * total
         return by_share or 0 < self._settings.consecutive_failures <= self._run
 
@@ -263,6 +258,7 @@ class Breaker:
         self._state = state
         self._until = until
         self._generation += 1
+        self._permit = Permit(self._generation, probe=False)
 
     def _sleep_after(self, failed_probes: int) -> float:
         """Return how long to stay open: doubling, jittered both ways, never above the maximum."""

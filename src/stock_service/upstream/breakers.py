@@ -23,7 +23,6 @@ from stock_service.upstream.breaker import (
     Breaker,
     BreakerSettings,
     BreakerView,
-    Go,
     Override,
     Permit,
     Settlement,
@@ -46,7 +45,7 @@ class Breakers:
         self._override = Override.NONE
         self._breakers: dict[str, Breaker] = {}
 
-    def ask(self, group: str, now: float) -> Go | Wait:
+    def ask(self, group: str, now: float) -> Permit | Wait:
         """Ask to make one call of class `group`."""
         name, breaker = self._named(group)
         answer = breaker.ask(now)
@@ -94,7 +93,10 @@ class Breakers:
         }
 
     def _named(self, group: str) -> tuple[str, Breaker]:
-        name = group if group in self._breakers or len(self._breakers) < _CLASSES_MAX - 1 else _REST
+        known = self._breakers.get(group)
+        if known is not None:
+            return group, known
+        name = group if len(self._breakers) < _CLASSES_MAX - 1 else _REST
         if name not in self._breakers:
             self._breakers[name] = Breaker(self._settings, self._draw)
             self._breakers[name].override = self._override
@@ -113,7 +115,7 @@ class CredentialLatch:
         self._breaker = Breaker(replace(LATCH_SETTINGS, lease_for=lease_for), lambda: 0.5)
         self._observer = observer
 
-    def ask(self, now: float) -> Go | Wait:
+    def ask(self, now: float) -> Permit | Wait:
         """Ask to make one call with the key."""
         answer = self._breaker.ask(now)
         self._tell()

@@ -18,33 +18,32 @@ class Bulkhead:
     """`seats` in all, of which background work holds at most `background_seats`; `queue_max` may wait."""
 
     def __init__(self, seats: int, background_seats: int, queue_max: int) -> None:
+        self._seats = seats
         self._free = asyncio.Semaphore(seats)
         self._background_free = background_seats
         self._queue_max = queue_max
         self.taken = 0
         self.waiting = 0
 
-    def seat(self, *, background: bool, wait_for: float) -> Seat:
-        """Return a seat to hold with `async with`; interactive callers wait up to `wait_for` seconds for one.
+    async def take(self, *, background: bool, wait_for: float) -> bool:
+        """Take a seat, which must be left; return whether it was waited for, at most `wait_for` seconds.
 
         Raises:
-            Overloaded: on entering, when there is no seat.
+            Overloaded: there is none, or not in time.
         """
-        return Seat(self, background, wait_for)
-
-    async def take(self, background: bool, wait_for: float) -> None:
-        """Take a seat; what is taken must be left."""
+        full = self.taken >= self._seats or self.waiting > 0
         if background:
-            if self._background_free < 1 or self._free.locked():
+            if self._background_free < 1 or full:
                 raise Overloaded(_WHERE)
             self._background_free -= 1
-        if self._free.locked():
+        if full:
             await self._queue(wait_for)
         else:
             await self._free.acquire()  # returns at once
         self.taken += 1
+        return full
 
-    def leave(self, background: bool) -> None:
+    def leave(self, *, background: bool) -> None:
         """Give a seat back."""
         self.taken -= 1
         self._background_free += int(background)
@@ -61,20 +60,3 @@ class Bulkhead:
             raise Overloaded(_WHERE) from None
         finally:
             self.waiting -= 1
-
-
-class Seat:
-    """One seat, taken on entering and left on leaving. A class: a generator would cost a miss several microseconds."""
-
-    __slots__ = ("_background", "_bulkhead", "_wait_for")
-
-    def __init__(self, bulkhead: Bulkhead, background: bool, wait_for: float) -> None:
-        self._bulkhead = bulkhead
-        self._background = background
-        self._wait_for = wait_for
-
-    async def __aenter__(self) -> None:
-        await self._bulkhead.take(self._background, self._wait_for)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._bulkhead.leave(self._background)

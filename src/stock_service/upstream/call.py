@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import StrEnum
 from itertools import count
 from typing import Any
 
@@ -30,7 +30,7 @@ from stock_service.upstream.slots import Slots
 from stock_service.vendor.request import VendorRequest
 
 
-class Priority(Enum):
+class Priority(StrEnum):
     """Who asks; later ones give way to earlier ones."""
 
     INTERACTIVE = "interactive"
@@ -71,6 +71,9 @@ class UpstreamSettings:
         return replace(self.breaker.for_volume(most_calls), lease_for=self.client.attempt_for + 1.0)
 
 
+_CANCELLED = Judged(Judgement(Outcome.LOCAL))
+
+
 def _unmetered() -> None:
     """Count the call for nobody."""
 
@@ -107,6 +110,12 @@ class Upstream:
         self._health = Health(settings.breaker_in_force, draw, observer)
         self._retries = Retries(settings.retry, draw)
         self._bulkhead = Bulkhead(settings.client.connections, settings.background_calls, settings.queue_max)
+        self._keep_free = {
+            Priority.INTERACTIVE: 0.0,
+            Priority.RENEWAL: 0.0,
+            Priority.REFRESH: settings.refresh_keeps,
+            Priority.BACKFILL: settings.backfill_keeps,
+        }
 
     async def fetch(
         self,
@@ -152,12 +161,14 @@ class Upstream:
         edge: Mapping[str, str] | None,
         spend: Callable[[], None],
     ) -> Reply | _Failure:
-        group = request.endpoint.group.value
+        group, background = request.endpoint.group, not priority.waits
         now = self._in_time(deadline)
         latest = max(now, min(now + self._settings.max_wait, deadline - self._settings.exchange_needs))
         self._health.check(group, now)
-        async with self._bulkhead.seat(background=not priority.waits, wait_for=latest - now):
-            self._health.check(group, self._in_time(deadline))  # waiting for a seat may have taken a while
+        queued = await self._bulkhead.take(background=background, wait_for=latest - now)
+        try:
+            if queued:
+                self._health.check(group, self._in_time(deadline))
             spent = await self._take_slot(priority, latest, request.key)
             try:
                 admission = self._health.admit(group, self._in_time(deadline))
@@ -166,6 +177,8 @@ class Upstream:
                 raise
             spend()
             return await self._exchange(request, spent, admission, deadline, edge)
+        finally:
+            self._bulkhead.leave(background=background)
 
     async def _exchange(
         self,
@@ -177,30 +190,30 @@ class Upstream:
     ) -> Reply | _Failure:
         began_at = self._clock.monotonic()
         self._retries.note_sent(began_at)
-        judged = Judged(Judgement(Outcome.LOCAL))  # which it remains when cancelled
+        judged = _CANCELLED  # which it remains unless something comes back
         try:
             judged = await self._client.ask(request, deadline - began_at, edge)
         finally:
-            took = self._clock.monotonic() - began_at
-            self._health.settle(admission, judged.judgement, began_at + took, _wish(judged))
-            outcome, status = judged.judgement.outcome, judged.judgement.status
-            self._observer.notify(VendorCalled(admission.group, outcome.value, status, took))
+            now, judgement = self._clock.monotonic(), judged.judgement
+            took = now - began_at
+            self._health.settle(admission, judgement, now, _wish(judged))
+            self._observer.notify(VendorCalled(admission.group, judgement.outcome, judgement.status, took))
         self._heed_limits(judged, spent)
         answer = judged.exchange
-        if answer is not None and judged.judgement.rule.passes:
-            return Reply(answer.status, answer.content_type, answer.body, began_at, answer.request_id)
-        retry = judged.judgement.retry and not _wish(judged)
-        return _Failure(self._error(judged, took), retry, free=outcome is Outcome.IDLE_CLOSED)
+        if answer is not None and judgement.rule.passes:
+            return Reply(answer.status, answer.content_type, answer.body, began_at, answer.request_id, judged.results)
+        retry = judgement.retry and not _wish(judged)
+        return _Failure(self._error(judged, took), retry, free=judgement.outcome is Outcome.IDLE_CLOSED)
 
     async def _take_slot(self, priority: Priority, latest: float, key: str) -> Spent:
         asked_at = self._clock.monotonic()
         returns = key if priority is Priority.INTERACTIVE else None
-        answer = await self._slots.take(self._keep(priority), latest, returns)
+        answer = await self._slots.take(self._keep_free[priority], latest, returns)
         now = self._clock.monotonic()
         if isinstance(answer, NoRoom):
-            self._observer.notify(SlotRefused(priority.value))
+            self._observer.notify(SlotRefused(priority))
             raise QuotaSpent(max(0.0, answer.next_at - now))
-        self._observer.notify(SlotGranted(priority.value, now - asked_at))
+        self._observer.notify(SlotGranted(priority, now - asked_at))
         return answer
 
     def _heed_limits(self, judged: Judged, spent: Spent) -> None:
@@ -221,7 +234,7 @@ class Upstream:
         self, request: VendorRequest, failure: _Failure, attempt: int, deadline: float, priority: Priority
     ) -> float | None:
         now = self._clock.monotonic()
-        group = request.endpoint.group.value
+        group = request.endpoint.group
         if not failure.retry or not self._health.admits(group, now):
             return None
         retry = self._settings.retry
@@ -245,15 +258,6 @@ class Upstream:
                 return VendorSlow(took)
             case _:
                 return VendorFailed(judgement.outcome.value, judgement.status, _wish(judged))
-
-    def _keep(self, priority: Priority) -> float:
-        match priority:
-            case Priority.INTERACTIVE | Priority.RENEWAL:
-                return 0.0
-            case Priority.REFRESH:
-                return self._settings.refresh_keeps
-            case Priority.BACKFILL:
-                return self._settings.backfill_keeps
 
     def _in_time(self, deadline: float) -> float:
         """Return the time, unless it is over."""

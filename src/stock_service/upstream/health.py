@@ -11,7 +11,7 @@ from typing import Any
 from stock_service.base.errors import CircuitOpen, CredentialRefused
 from stock_service.base.events import Observer
 from stock_service.base.record import record
-from stock_service.upstream.breaker import BreakerSettings, Go, Override, Permit
+from stock_service.upstream.breaker import BreakerSettings, Override, Permit
 from stock_service.upstream.breakers import Breakers, CredentialLatch
 from stock_service.upstream.outcome import Judgement, Outcome
 
@@ -54,17 +54,18 @@ class Health:
             CredentialRefused, CircuitOpen: as `check`.
         """
         self.check(group, now)
-        answer, key_answer = self._breakers.ask(group, now), self._latch.ask(now)
-        assert isinstance(answer, Go)  # nothing ran since the check
-        assert isinstance(key_answer, Go)
-        return Admission(group, answer.permit, key_answer.permit)
+        permit, key_permit = self._breakers.ask(group, now), self._latch.ask(now)
+        assert isinstance(permit, Permit)  # nothing ran since the check
+        assert isinstance(key_permit, Permit)
+        return Admission(group, permit, key_permit)
 
     def settle(self, admission: Admission, judgement: Judgement, now: float, retry_after: float | None) -> None:
         """Report what an admitted call came to."""
         if judgement.outcome is Outcome.CREDENTIAL and judgement.status is not None:
             self._refused_status = judgement.status
-        self._breakers.settle(admission.group, admission.permit, judgement.rule.health, now, retry_after)
-        self._latch.settle(admission.key_permit, judgement.rule.key, now)
+        rule = judgement.rule
+        self._breakers.settle(admission.group, admission.permit, rule.health, now, retry_after)
+        self._latch.settle(admission.key_permit, rule.key, now)
 
     def admits(self, group: str, now: float) -> bool:
         """Return whether a call would be let through now."""

@@ -36,10 +36,11 @@ class Client(Protocol):
 
 @record
 class Judged:
-    """What came back, if anything complete did, and what it is worth."""
+    """What came back, if anything complete did, and what it is worth. `results`: how many entries it lists, if any."""
 
     judgement: Judgement
     exchange: Exchange | None = None
+    results: int | None = None
 
 
 class JudgingClient:
@@ -62,16 +63,13 @@ class JudgingClient:
             return Judged(classify_fault(self._true_fault(failed.fault, within, watched_from)))
         finally:
             self._stalls.leave()
-        return await self._judge(request, exchange)
+        if len(exchange.body) > _INSPECT_INLINE_BYTES:
+            return await asyncio.to_thread(judge_answer, request, exchange)
+        return judge_answer(request, exchange)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
-
-    async def _judge(self, request: VendorRequest, exchange: Exchange) -> Judged:
-        if len(exchange.body) > _INSPECT_INLINE_BYTES:
-            return await asyncio.to_thread(judge_answer, request, exchange)
-        return judge_answer(request, exchange)
 
     def _true_fault(self, fault: Fault, within: float, watched_from: float) -> Fault:
         """Return a timeout's real reason: our standstill, our deadline, or the vendor."""
@@ -94,4 +92,4 @@ def judge_answer(request: VendorRequest, exchange: Exchange) -> Judged:
     judgement = classify_answer(exchange.status, facts, media_fits=bool(exchange.body) and fits)
     if not fits and facts.form in (Form.OBJECT, Form.LIST):
         exchange = replace(exchange, content_type=_ACCEPT["json"])
-    return Judged(judgement, exchange)
+    return Judged(judgement, exchange, facts.results)

@@ -46,6 +46,8 @@ class Window:
 
     def room(self, level: float, keep: float) -> int:
         """Return how many calls may be in the window at once, when `keep` of it must stay free; at least one."""
+        if level >= 1.0 and keep <= 0:
+            return self.calls
         calls = max(1, int(self.calls * level + 1e-9)) if self.learned else self.calls
         return max(1, math.ceil(calls * (1.0 - keep) - 1e-9))
 
@@ -145,9 +147,8 @@ class Pacer:
             asker: whom a refusal promises a slot; None: nobody who would come back.
         """
         latest = latest if keep <= 0 else now
-        told = self._promises.told(asker)
-        others = [] if told is not None and told <= now else self._promises.times(now, asker)
         planned = self._planned()
+        others = self._promised_others(asker, now)
         if others:
             planned = sorted([*planned, *(at for at in others if at <= latest)])
         start_at = self._earliest(keep, now, planned)
@@ -161,9 +162,9 @@ class Pacer:
 
     def spend(self, slot: Slot, now: float) -> Spent | Later:
         """Let the planned call leave now, or say when it may. The proof: only calls that really left count here."""
-        until = self._held_until
+        until, level = self._held_until, self._level.at(now)
         for window in self._settings.windows:
-            room = window.room(self._level.at(now), 0.0)
+            room = window.room(level, 0.0)
             if room <= len(self._sent):
                 until = max(until, self._sent[-room] + window.per + self._settings.guard_for)
         self._unqueue(slot)
@@ -208,6 +209,13 @@ class Pacer:
         remaining = 0 if held else max(0, min(left) - len(self._queue))
         return PacerView(remaining, len(self._queue), self._earliest(0.0, now, self._planned()), held, level)
 
+    def _promised_others(self, asker: Hashable, now: float) -> Sequence[float]:
+        """Return the instants to keep for others than `asker`, ascending; none for one who comes when it was told."""
+        if not self._promises:
+            return ()
+        told = self._promises.told(asker)
+        return () if told is not None and told <= now else self._promises.times(now, asker)
+
     def _promise(self, asker: Hashable, now: float) -> float:
         """Return, and keep for `asker`, the first instant that is free though everyone promised one comes back."""
         openings = self._planned()
@@ -226,9 +234,7 @@ class Pacer:
 
     def _earliest(self, keep: float, now: float, planned: Sequence[float]) -> float:
         """Return when one more call could leave, behind everything sent and `planned` (ascending)."""
-        start_at = max(now, self._held_until)
-        if planned:
-            start_at = max(start_at, planned[-1])
+        start_at = max(now, self._held_until, planned[-1] if planned else now)
         level = self._level.at(now)
         for window in self._settings.windows:
             past = self._nth_last(window.room(level, keep), now, planned)

@@ -22,6 +22,10 @@ class Promises:
         self._told: dict[Hashable, float] = {}
         self._broken = 0  # since one was kept
 
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._told)
+
     def told(self, asker: Hashable) -> float | None:
         """Return the time `asker` was told, if something is kept for it."""
         return self._told.get(asker)

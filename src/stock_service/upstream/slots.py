@@ -56,16 +56,17 @@ class LocalSlots:
 
     async def take(self, keep: float, latest: float, asker: Hashable = None) -> Spent | NoRoom:
         """Plan, wait, and check again at the moment of leaving."""
-        planned = self._pacer.reserve(keep, self._clock.monotonic(), latest, asker)
+        now = self._clock.monotonic()
+        planned = self._pacer.reserve(keep, now, latest, asker)
         if isinstance(planned, NoRoom):
             return planned
         start_at = planned.start_at
         try:
             while True:
-                now = self._clock.monotonic()
                 if start_at > now:
                     await self._clock.sleep(start_at - now)
-                answer = self._pacer.spend(planned, self._clock.monotonic())
+                    now = self._clock.monotonic()
+                answer = self._pacer.spend(planned, now)
                 if isinstance(answer, Spent):
                     return answer
                 start_at = answer.until

@@ -25,13 +25,16 @@ class RollingCounts:
         self._marked = [0] * _BUCKETS
         self._sums = (0, 0)  # of the window that ends with the newest bucket: asked for at every call
 
-    def add(self, now: float, total: int = 1, marked: int = 0) -> None:
-        """Add to the bucket of `now`."""
-        self._turn(now)
+    def add(self, now: float, total: int = 1, marked: int = 0) -> tuple[int, int]:
+        """Add to the bucket of `now`; return what `sums` says then."""
+        bucket = int(now / self._bucket_for)
+        if bucket > self._newest:
+            self._turn(bucket)
         place = self._newest % _BUCKETS
         self._total[place] += total
         self._marked[place] += marked
-        self._sums = (self._sums[0] + total, self._sums[1] + marked)
+        self._sums = sums = (self._sums[0] + total, self._sums[1] + marked)
+        return sums
 
     def sums(self, now: float) -> tuple[int, int]:
         """Return `(total, marked)` of the window that ends at `now`; changes nothing."""
@@ -41,10 +44,7 @@ class RollingCounts:
         kept = [(self._newest - back) % _BUCKETS for back in range(_BUCKETS - gone)]
         return sum(self._total[place] for place in kept), sum(self._marked[place] for place in kept)
 
-    def _turn(self, now: float) -> None:
-        newest = int(now / self._bucket_for)
-        if newest <= self._newest:
-            return
+    def _turn(self, newest: int) -> None:
         for bucket in range(max(self._newest + 1, newest - _BUCKETS + 1), newest + 1):
             self._total[bucket % _BUCKETS] = self._marked[bucket % _BUCKETS] = 0
         self._newest = newest
