@@ -269,3 +269,13 @@ def test_importing_the_calendar_imports_no_holiday_library() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONPATH": where}
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("market", "zone"), [(Market.STOCKS, NEW_YORK), (Market.CRYPTO, ZoneInfo("UTC"))])
+def test_the_day_is_right_whatever_was_asked_before(market: Market, zone: ZoneInfo) -> None:
+    """On both sides of every midnight of a year, those of the clock changes included."""
+    midnights = [datetime(2026, 1, 1, tzinfo=zone) + timedelta(days=day) for day in range(366)]
+    instants = [at.timestamp() + step for at in midnights for step in (-0.001, 0.0, 0.001, 43_200.0, -1.0)]
+    calendar = Calendar()
+    for wall in instants:
+        assert calendar.day_of(market, wall) == datetime.fromtimestamp(wall, zone).date()

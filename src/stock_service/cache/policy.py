@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, time, timedelta
-from enum import Enum
+from enum import IntEnum
 
 from stock_service.base.reply import Reply
 from stock_service.cache.freshness import Lifetime
@@ -24,7 +24,7 @@ from stock_service.vendor.payloads import Refusal, inspect_body
 from stock_service.vendor.request import VendorRequest
 
 
-class Entitlement(Enum):
+class Entitlement(IntEnum):
     """How late the vendor's plan gets prices; the value is the column of the table."""
 
     REAL_TIME = 0
@@ -145,14 +145,17 @@ class Policy:
 
     def _fresh_for(self, row: Row, size: float, subject: Subject, wall: float) -> float:
         seen = self._seen(wall)
-        fresh = row.open_for[self._settings.entitlement.value]
+        fresh = row.open_for[self._settings.entitlement]
         fresh = max(fresh, min(size, MINUTE))
         if not self._is_moving(row, subject, seen):
             fresh = row.closed_for
             if self._settings.entitlement is Entitlement.END_OF_DAY and Cut.SETTLING in row.cuts:
                 fresh = min(fresh, LATE_DAY_FOR)
-        cuts = (at for cut in row.cuts for at in self._cuts(cut, row, subject, wall))
-        return min([fresh, *(at - wall for at in cuts if at > wall)])
+        for cut in row.cuts:
+            for at in self._cuts(cut, row, subject, wall):
+                if at > wall:
+                    fresh = min(fresh, at - wall)
+        return fresh
 
     def _is_moving(self, row: Row, subject: Subject, seen: float) -> bool:
         """Return whether the market trades and the question reaches the running session."""
@@ -263,6 +266,8 @@ def _refused(refusal: Refusal | None) -> Lifetime | None:
 def _is_empty(reply: Reply) -> bool:
     if len(reply.body) > _EMPTY_BYTES:
         return False
+    if reply.results is not None:
+        return reply.results == 0
     return inspect_body(reply.status, reply.content_type, reply.body).results == 0
 
 

@@ -91,12 +91,14 @@ def subject_of(request: VendorRequest, calendar: Calendar) -> Subject:
     if "date" in path:
         start, until = _read_bound(path["date"], market, calendar)
         return Subject(market, _or_never(start, -math.inf), _or_never(until, math.inf))
-    params = asked_params(request)
     starts, untils = [-math.inf], [math.inf]
-    for name in _BOUNDS.get(group, ()):
-        low, high = _read_bounds(name, params, market, calendar)
-        starts += low
-        untils += high
+    bounds = _BOUNDS.get(group)
+    if bounds is not None:
+        params = asked_params(request)
+        for name in bounds:
+            low, high = _read_bounds(name, params, market, calendar)
+            starts += low
+            untils += high
     if group is Group.CONTRACTS and (expiry := _expiry(path.get("ticker", ""))) is not None:
         untils.append(calendar.day_start(market, expiry + _DAY))
     return Subject(market, max(starts), min(untils))

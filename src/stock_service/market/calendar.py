@@ -1,15 +1,15 @@
 """When markets trade, when they change, and when a day's data may be treated as final.
 
 Pure: the same question has the same answer until something is learnt; what is remembered between questions is only the
-span that answered the last one. The exchange's special days come from `market/closures.py`. A year that table does not
-cover is refused by `supports`; its weekdays are taken for ordinary ones and their sessions are marked `assumed`.
-Never infers a closure: an unscheduled one is told by `learn`.
+span, and the day, that answered the last one. The exchange's special days come from `market/closures.py`. A year that
+table does not cover is refused by `supports`; its weekdays are taken for ordinary ones and their sessions are marked
+`assumed`. Never infers a closure: an unscheduled one is told by `learn`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 from stock_service.market.closures import CLOSED_DAYS, EARLY_CLOSE_DAYS, FIRST_YEAR, LAST_YEAR
@@ -44,10 +44,16 @@ class _Span(NamedTuple):
     following: Phase | None
 
 
+class _Day(NamedTuple):
+    from_at: float
+    until_at: float
+    day: date
+
+
 class Calendar:
     """The trading calendar of every market the vendor covers."""
 
-    __slots__ = ("_closed", "_early", "_spans")
+    __slots__ = ("_closed", "_days", "_early", "_spans")
 
     def __init__(
         self,
@@ -57,6 +63,7 @@ class Calendar:
         self._closed = frozenset(closed)
         self._early = dict(early)
         self._spans: dict[Market, _Span] = {}
+        self._days: dict[tzinfo, _Day] = {}  # the last one asked about
 
     def learn(self, closed: Collection[date] = (), early: Mapping[date, time] | None = None) -> None:
         """Take over these closed days and early closes (New York time) of the exchange; none is ever taken back."""
@@ -114,7 +121,13 @@ class Calendar:
 
     def day_of(self, market: Market, wall: float) -> date:
         """Return the market's calendar day at Unix second `wall` (UTC days for crypto and FX, New York's otherwise)."""
-        return datetime.fromtimestamp(wall, zone_of(market)).date()
+        zone = zone_of(market)
+        known = self._days.get(zone)
+        if known is not None and known.from_at <= wall < known.until_at:
+            return known.day
+        day = datetime.fromtimestamp(wall, zone).date()
+        self._days[zone] = _Day(instant(day, _MIDNIGHT, zone), instant(day + _DAY, _MIDNIGHT, zone), day)
+        return day
 
     def day_start(self, market: Market, day: date) -> float:
         """Return the Unix second at which the market's calendar day begins."""

@@ -127,15 +127,15 @@ _bars = msgspec.json.Decoder(_BarsBody)
 def inspect_body(status: int, content_type: str, body: bytes) -> BodyFacts:
     """Return what `body`, answered with HTTP `status`, says about itself; never raises."""
     first = body[:64].lstrip()[:1]
-    refusal = classify_refusal(status, "")
     try:
-        if first == b"[":
-            return BodyFacts(Form.LIST, results=len(_lists.decode(body)), refusal=refusal)
         if first == b"{":
             return _facts_of(status, _envelopes.decode(body))
+        if first == b"[":
+            return BodyFacts(Form.LIST, results=len(_lists.decode(body)), refusal=classify_refusal(status, ""))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # what it is not is decided below
-    return BodyFacts(Form.BROKEN if "json" in content_type.lower() else Form.OTHER, refusal=refusal)
+    form = Form.BROKEN if "json" in content_type.lower() else Form.OTHER
+    return BodyFacts(form, refusal=classify_refusal(status, ""))
 
 
 def classify_refusal(status: int, error: str) -> Refusal | None:
