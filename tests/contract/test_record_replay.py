@@ -128,6 +128,30 @@ def test_a_question_that_was_not_recorded_says_so_and_how_to_record_it(replay: G
     assert (status, problem["type"]) == (501, "urn:stock-service:problem:not-recorded")
 
 
+@pytest.mark.parametrize("name", ["v2_aggs_ticker_AAPL_range_1_minute_*", "v3_reference_tickers_AAPL.*"])
+@pytest.mark.parametrize("changed", ["removed", "overwritten"])
+def test_a_file_that_goes_or_changes_while_it_is_replayed_is_named(
+    session: Session, tmp_path: Path, name: str, changed: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(session.folder, folder)
+    with replaying(folder) as fresh:
+        victims = list(folder.glob(name))
+        assert victims
+        for victim in victims:
+            if changed == "removed":
+                victim.unlink()
+            else:
+                victim.write_text("<<<<<<< HEAD\n")
+        bars = "/v2/aggs/ticker/AAPL/range/1/minute/2024-02-06/2024-02-08?limit=500"
+        target = bars if "aggs" in name else "/v3/reference/tickers/AAPL"
+        status, body = refusal(f"{fresh.url}{target}")
+        assert (status, body["status"]) == (501, "ERROR")
+        assert any(str(victim) in body["error"] for victim in victims)
+        assert "serve --record" in body["error"]
+        assert get_json(f"{fresh.url}/status")["circuit_breaker"]["state"] == "closed"
+
+
 def test_the_client_fails_at_once_instead_of_trying_again(replay: Gateway) -> None:
     client = massive.RESTClient(api_key="any", base=replay.url)
     with pytest.raises(BadResponse, match="Not in the recording"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.support.asgi import Got
 from tests.support.front import Front, make_front
 
 PREV = "/v2/aggs/ticker/AAPL/prev"
+PROBLEM = "urn:stock-service:problem:"
 CREATED = datetime(2020, 1, 1, tzinfo=UTC)
 ORDER = {"name": "=bots, inc", "limit": "50/s", "burst": 7, "rights": ["no_cache"], "expires_after": "90d"}
 
@@ -175,8 +178,32 @@ async def test_a_file_that_cannot_be_written_is_refused_with_what_to_do(
 
     monkeypatch.setattr("stock_service.access.key_store.os.open", refuse)
     got = await operator.post("/admin/keys", ORDER)
-    assert (got.status, got.json()["type"]) == (409, "urn:stock-service:problem:keys-fixed")
+    assert (got.status, got.json()["type"]) == (409, f"{PROBLEM}keys-fixed")
     assert "STOCKS_SHARED__URL" in got.json()["detail"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+async def test_a_disk_that_is_full_or_broken_is_named_and_is_not_said_to_be_read_only(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    before = operator.path.read_text()
+    with monkeypatch.context() as patched:
+        patched.setattr("stock_service.access.key_store.os.fsync", fail)
+        got = await operator.post("/admin/keys", ORDER)
+    assert (got.status, got.json()["type"], got.headers["retry-after"]) == (503, f"{PROBLEM}unavailable", "60")
+    assert f"unable to write the keys file: {os.strerror(number)}" in got.json()["detail"]
+    assert operator.path.read_text() == before
+    assert (await operator.post("/admin/keys", ORDER)).status == 201
+
+
+@pytest.mark.parametrize(("span", "told"), [("101y", "longer than 100y"), ("0d", "over at once"), ("9", "not a span")])
+async def test_an_expiry_that_cannot_be_is_refused_with_what_is_wrong(operator: Operator, span: str, told: str) -> None:
+    got = await operator.post("/admin/keys", {"name": "x", "expires_after": span})
+    assert (got.status, got.json()["field"]) == (400, "expires_after")
+    assert told in got.json()["problem"]
 
 
 async def test_a_faulty_file_is_not_written_to(operator: Operator) -> None:

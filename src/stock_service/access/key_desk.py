@@ -7,6 +7,7 @@ returns, and announced; the new key is in the answer and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -31,6 +32,9 @@ from stock_service.base.errors import KeysFixed, Unavailable
 from stock_service.base.events import KeyChanged, Observer
 
 T = TypeVar("T")
+
+_NOT_FOR_US = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EBUSY)  # the last: the file itself is a mount
+_DISK_AGAIN_AFTER = 60.0  # seconds; a full disk is emptied by somebody
 
 
 class Shelf(Protocol):
@@ -78,7 +82,9 @@ class FileShelf:
         except TimeoutError as error:
             raise Unavailable("kept waiting by another process that is writing the keys file") from error
         except OSError as error:
-            raise KeysFixed("read-only") from error
+            if error.errno in _NOT_FOR_US:
+                raise KeysFixed("read-only") from error
+            raise Unavailable(f"unable to write the keys file: {error.strerror}", _DISK_AGAIN_AFTER) from error
         except KeysFaulty as error:
             raise KeysFixed("faulty") from error
         finally:

@@ -93,9 +93,13 @@ def find_record(records: tuple[KeyRecord, ...], key_id: str) -> KeyRecord:
 def parse_span(field: str, text: str) -> timedelta:
     """Return the span written as `30s`, `15m`, `24h`, `90d`, `12w` or `1y`; BadRequest says what is wrong."""
     found = _SPAN.match(text)
-    span = timedelta(seconds=int(found[1]) * _SECONDS[found[2]]) if found else None
-    if span is None or span > _SPAN_MAX or (not span and field != "grace"):
+    if found is None:
         raise BadRequest(field, f"{text[:20]!r} is not a span such as 24h, 90d, 12w or 1y", "write a number and a unit")
+    span = timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+    if span > _SPAN_MAX:
+        raise BadRequest(field, f"{text!r} is longer than 100y", "write a shorter one")
+    if not span and field != "grace":
+        raise BadRequest(field, f"{text!r} is over at once", "24h, 90d, 12w and 1y are such spans")
     return span
 
 

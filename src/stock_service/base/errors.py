@@ -115,11 +115,15 @@ class NotCached(ServiceError):
 
 
 class NotRecorded(ServiceError):
-    """Answers come from a recording, and it has none to this. `what` names the question."""
+    """Answers come from a recording, and it has none to this. `what` names the question.
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
+    `problem` says why, when there was one.
+    """
+
+    def __init__(self, what: str, problem: str = "") -> None:
+        super().__init__(what, problem)
         self.what = what
+        self.problem = problem
 
 
 class KeysFixed(ServiceError):

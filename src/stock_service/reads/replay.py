@@ -80,12 +80,15 @@ class ReplayClient:
         """Return the recorded answer.
 
         Raises:
-            NotRecorded: there is none.
+            NotRecorded: there is none, or its file was removed or changed since the recording was opened.
         """
         path, _, query = target.partition("?")
         request = parse_request(path, query, accept)
         async with self._turn:
-            return await asyncio.to_thread(self._find, request)
+            try:
+                return await asyncio.to_thread(self._find, request)
+            except RecordingFaulty as error:
+                raise NotRecorded(request.key, error.problem) from error
 
     async def aclose(self) -> None:
         """Nothing is open."""

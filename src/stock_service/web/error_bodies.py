@@ -209,9 +209,10 @@ def _not_cached(_: NotCached) -> _Told:
 
 def _not_recorded(error: NotRecorded) -> _Told:
     what = _plain(error.what)
+    why = f" ({_plain(error.problem)})" if error.problem else ""
     detail = (
-        f"Not in the recording: {what}. This gateway replays recorded answers and asks no vendor; to add this one, "
-        "start it with `stock-service serve --record` and the same directory, ask again, then replay."
+        f"Not in the recording: {what}{why}. This gateway replays recorded answers and asks no vendor; to add this "
+        "one, start it with `stock-service serve --record` and the same directory, ask again, then replay."
     )
     return _Told(501, "not-recorded", detail, fields=(("what", what),))
 
