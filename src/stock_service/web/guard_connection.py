@@ -20,6 +20,7 @@ from stock_service.base.clock import Clock
 from stock_service.base.events import ConnectionRefused, Observer
 from stock_service.web.drain import Drain
 from stock_service.web.guard_deadlines import Overdue, Phase, judge_deadline
+from stock_service.web.guard_ends import Ends, ends_of
 from stock_service.web.guard_faults import Fault, render_fault
 from stock_service.web.guard_flow import GuardedFlow
 from stock_service.web.guard_limits import Limits
@@ -51,6 +52,7 @@ class GuardedConnection(HttpToolsProtocol):
     drain: Drain
     limits: Limits
     observer: Observer
+    flow: GuardedFlow
     _refusals = count(1)
 
     def __init__(
@@ -67,6 +69,7 @@ class GuardedConnection(HttpToolsProtocol):
         self.idle_for = self.limits.head_for  # how long it may stay idle; longer once it has asked something
         self.rest = b""  # bytes that are here and not taken up yet
         self.started = False  # the message in hand is with the application, or answered
+        self._ends: Ends | None = None
         self._unread = (0, 0.0)  # bytes the client has not taken, and since when their number is the same
 
     def proceed(self) -> None:
@@ -74,7 +77,8 @@ class GuardedConnection(HttpToolsProtocol):
         raise NotImplementedError
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self.connections.add(self)
+        self.transport = transport
         self.flow = GuardedFlow(transport, self.held)
         self.since = self.clock.monotonic()
         if len(self.connections) > self.limits.connections:
@@ -87,6 +91,14 @@ class GuardedConnection(HttpToolsProtocol):
         self.free = False
         self.rest = b""
         super().connection_lost(exc)
+        self.flow.let_go()
+
+    @property
+    def ends(self) -> Ends:
+        """Who is at both ends; found out when somebody asks first, which hits seldom do."""
+        if self._ends is None:
+            self._ends = ends_of(self.transport)
+        return self._ends
 
     def pause_writing(self) -> None:
         self.free = False

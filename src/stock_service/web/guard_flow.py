@@ -23,3 +23,11 @@ class GuardedFlow(FlowControl):
         """Read on, unless work is held back."""
         if not self._held():
             super().resume_reading()
+
+    def let_go(self) -> None:
+        """Hold nothing any more, the connection is gone: the two would keep each other in memory."""
+        self._held = _nothing_held
+
+
+def _nothing_held() -> bool:
+    return False

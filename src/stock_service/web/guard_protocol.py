@@ -228,13 +228,14 @@ class GuardedProtocol(GuardedConnection):
     def _make_scope(self, url: bytes, headers: HeaderFields) -> HTTPScope:
         target = httptools.parse_url(url)
         path = target.path.decode("ascii")
+        server, client, scheme = self.ends
         return {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
             "http_version": self.parser.get_http_version(),
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme or "http",
+            "server": server,
+            "client": client,
+            "scheme": scheme,
             "method": self.parser.get_method().decode("ascii"),
             "root_path": self.root_path,
             "path": self.root_path + (unquote(path) if "%" in path else path),

@@ -149,8 +149,8 @@ class Answers:
             return None
         origin = head.origin
         if origin is None:
-            client, local = connection.client, local_authority(connection.server)
-            scheme, peer = connection.scheme or "http", client[0] if client else ""
+            server, client, scheme = connection.ends
+            local, peer = local_authority(server), client[0] if client else ""
             fields = tuple(head.fields)
             origin = client_origin(fields, scheme, local, peer, self._public_url, self._trusted_proxies)
             head.origin = origin
