@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -34,6 +33,7 @@ from stock_service.upstream.client import ClientSettings, VendorClient
 from stock_service.upstream.pacer import Pacer, PacerSettings, Window
 from stock_service.upstream.slots import LocalSlots
 from stock_service.vendor.request import ask
+from tests.support.certificates import make_certificate
 from tests.support.raw_vendor import RawVendor, Script, Talk, answering, bomb, good, hang, raw_vendor, sending
 
 KEY = "sk-vendor-0123456789"
@@ -282,18 +282,6 @@ async def test_refreshes_beyond_their_seats_are_turned_away_at_once() -> None:
 # --- TLS ---------------------------------------------------------------------------------------------------
 
 
-def make_certificate(directory: Path, days: int, name: str) -> ssl.SSLContext:
-    """Return a server's context with a fresh self-signed certificate, whose file is `cert.pem`."""
-    key, cert = directory / "key.pem", directory / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(key), "-out", str(cert), "-days", str(days), "-subj", "/CN=vendor"]
-    command += ["-addext", f"subjectAltName={name}"]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context
-
-
 @pytest.mark.system_tool("openssl")
 @pytest.mark.parametrize(
     ("name", "trusted", "outcomes"),
@@ -306,7 +294,7 @@ def make_certificate(directory: Path, days: int, name: str) -> ssl.SSLContext:
 async def test_a_certificate_that_does_not_fit_is_never_retried(
     tmp_path: Path, name: str, trusted: bool, outcomes: list[str]
 ) -> None:
-    context = make_certificate(tmp_path, 1, name)
+    context = make_certificate(tmp_path, name)
     trust = ssl.create_default_context(cafile=tmp_path / "cert.pem") if trusted else None
     vendor, seen = RawVendor(good), Recorder()
     server = await asyncio.start_server(vendor.serve, "127.0.0.1", 0, ssl=context)

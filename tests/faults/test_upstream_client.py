@@ -5,49 +5,19 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import socket
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from stock_service.base.clock import SystemClock
-from stock_service.upstream.body import BodyLimits
 from stock_service.upstream.client import ClientSettings, Exchange, VendorClient
 from stock_service.upstream.outcome import ExchangeFailed, Fault
-from tests.support.raw_vendor import RawVendor, Script, Talk, answering, bomb, good, hang, raw_vendor, sending
+from tests.support.raw_vendor import Script, Talk, answering, bomb, good, hang, raw_vendor, sending
+from tests.support.vendor_client import KEY, LIMITS, ask, fault_from, fault_of, get, make_client
 
-KEY = "sk-vendor-0123456789"
 OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-LIMITS = BodyLimits(max_bytes=1024 * 1024)
-
-
-def make_client(url: str, **changes: float) -> VendorClient:
-    times = {"connect_for": 0.3, "first_byte_for": 0.3, "between_bytes_for": 0.2, "attempt_for": 0.6, **changes}
-    settings = ClientSettings(url=url, body=LIMITS, **times)  # type: ignore[arg-type]
-    return VendorClient(settings, KEY, SystemClock())
-
-
-async def ask(vendor: RawVendor | str, target: str = "/v2/x?a=1", /, **changes: float) -> Exchange:
-    client = make_client(vendor if isinstance(vendor, str) else vendor.url, **changes)
-    try:
-        return await client.exchange(target, accept="application/json", within=5.0)
-    finally:
-        await client.aclose()
-
-
-async def fault_of(vendor: RawVendor | str, **changes: float) -> Fault:
-    with pytest.raises(ExchangeFailed) as caught:
-        await ask(vendor, **changes)
-    return caught.value.fault
-
-
-def refusing_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+TWICE = gzip.compress(gzip.compress(b"{}"))
 
 
 async def test_an_answer_comes_whole_with_the_listed_headers_only() -> None:
@@ -98,35 +68,6 @@ async def test_gzip_is_decoded() -> None:
 async def test_an_odd_request_id_is_dropped() -> None:
     async with raw_vendor(answering(X_Request_Id="<script>")) as vendor:
         assert (await ask(vendor)).request_id == ""
-
-
-async def test_a_refused_connection_is_unreachable_at_once() -> None:
-    began = time.monotonic()
-    assert await fault_of(f"http://127.0.0.1:{refusing_port()}") is Fault.UNREACHABLE
-    assert time.monotonic() - began < 0.3
-
-
-async def test_a_name_that_does_not_exist_is_unreachable() -> None:
-    assert await fault_of("http://vendor.invalid", connect_for=5.0, attempt_for=5.0) is Fault.UNREACHABLE
-
-
-@contextmanager
-def full_backlog() -> Iterator[int]:
-    """Yield a port that is like a firewall that drops: no handshake ever ends."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            plug = stack.enter_context(socket.socket())
-            plug.setblocking(False)
-            plug.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
-async def test_a_full_backlog_is_a_connect_timeout() -> None:
-    with full_backlog() as port:
-        assert await fault_of(f"http://127.0.0.1:{port}") is Fault.CONNECT_TIMEOUT
 
 
 async def test_a_kept_connection_carries_no_timer_of_the_exchange_before() -> None:
@@ -181,6 +122,17 @@ async def test_the_callers_time_ends_an_exchange_before_the_attempts() -> None:
     assert time.monotonic() - began < 0.4
 
 
+@pytest.mark.parametrize("within", [0.0, -1.0])
+async def test_without_time_nothing_is_sent_and_the_connection_is_kept(within: float) -> None:
+    async with raw_vendor(good) as vendor:
+        client = make_client(vendor.url)
+        await get(client)
+        assert await fault_from(client, within=within) is Fault.TIMEOUT
+        await get(client)
+        await client.aclose()
+    assert (vendor.requests, vendor.connections) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("data", "then", "fault"),
     [
@@ -202,6 +154,10 @@ async def test_the_callers_time_ends_an_exchange_before_the_attempts() -> None:
         (OK_HEAD + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.CODING),
         (OK_HEAD + b"Content-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.CODING),
         (OK_HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "hang", Fault.CODING),
+        (OK_HEAD + b"Content-Encoding: gzip\r\n" * 2 + b"Content-Length: 43\r\n\r\n" + TWICE, "hang", Fault.CODING),
+        (OK_HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "hang", Fault.CODING),
+        (OK_HEAD + b"Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", "close", Fault.CODING),
+        (b"HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\n{}" + OK_HEAD + b"\r\n", "close", Fault.MALFORMED),
     ],
 )
 async def test_a_broken_answer_is_named_and_nothing_of_it_is_returned(data: bytes, then: str, fault: Fault) -> None:
@@ -342,24 +298,6 @@ async def test_a_connection_that_was_idle_too_long_is_closed_by_us() -> None:
         await client.exchange("/", accept="*/*", within=5.0)
         await client.aclose()
     assert (open_then, vendor.connections) == (0, 2)
-
-
-async def test_an_address_that_leads_nowhere_costs_a_moment_and_not_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dual-stacked vendor whose one family is dropped by a firewall."""
-    async with raw_vendor(good) as vendor:
-        with full_backlog() as deaf:
-            places = [("127.0.0.1", deaf), ("127.0.0.1", vendor.port)]
-
-            async def both(*_: object, **__: object) -> list[object]:
-                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
-
-            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
-            client = VendorClient(ClientSettings(url=vendor.url), KEY, SystemClock())
-            began = time.monotonic()
-            exchange = await client.exchange("/", accept="*/*", within=5.0)
-            await client.aclose()
-    assert exchange.status == 200
-    assert time.monotonic() - began < 0.9
 
 
 async def test_a_value_that_would_end_its_line_is_not_passed_on() -> None:

@@ -78,11 +78,7 @@ class Answers:
         pieces, again_in_pieces = _hear(self._loop, _cut(answer, 2 + first // 4), end)
         assert whole == pieces, f"whole {whole}, in pieces {pieces}"
         if again is not None and again_in_pieces is not None:
-            assert (
-                again
-                == again_in_pieces
-                == ("answer", 200, b"next", (("content-length", "4"), ("x-request-id", "next")))
-            )
+            assert again == again_in_pieces == _NEXT_ENDED
         assert self._loop.faults == []
 
 
@@ -102,6 +98,8 @@ def _hear(loop: TurnLoop, pieces: list[bytes], end: str) -> tuple[Ended | None, 
             if not wire.closed:
                 connection.data_received(piece)
         if not wire.closed and end != "waits":
+            if end == "closes":
+                connection.eof_received()
             wire.closed = True
             connection.connection_lost(ConnectionResetError() if end == "resets" else None)
         loop.turn()

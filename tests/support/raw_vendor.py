@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -94,10 +95,12 @@ class RawVendor:
 
 
 @asynccontextmanager
-async def raw_vendor(script: Script) -> AsyncIterator[RawVendor]:
+async def raw_vendor(
+    script: Script, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawVendor]:
     """Serve on a free port of loopback."""
     vendor = RawVendor(script)
-    server = await asyncio.start_server(vendor.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(vendor.serve, address, 0, ssl=tls)
     vendor.port = server.sockets[0].getsockname()[1]
     try:
         yield vendor

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from stock_service.base.clock import Clock
 from stock_service.upstream.body import BodyLimits
 from stock_service.upstream.connection import ConnectionLimits, Received
-from stock_service.upstream.dial import Dialer
+from stock_service.upstream.dial import DEFAULT_PORTS, Dialer
 from stock_service.upstream.pool import Pool
 from stock_service.upstream.vendor_limits import parse_retry_after, parse_spent_for
 from stock_service.vendor.edge import EDGE_HEADERS
@@ -83,7 +83,7 @@ class VendorClient:
         self._pool = Pool(dialer, settings.keep_for, clock)
         key_line = f"Authorization: Bearer {api_key}\r\n" if api_key else ""
         self._usual_lines = (
-            f"Host: {urlsplit(settings.url).netloc}\r\nAccept-Encoding: gzip\r\nUser-Agent: stock-service\r\n{key_line}"
+            f"Host: {_host_of(settings.url)}\r\nAccept-Encoding: gzip\r\nUser-Agent: stock-service\r\n{key_line}"
         )
 
     async def exchange(
@@ -122,6 +122,13 @@ class VendorClient:
             retry_after=parse_retry_after(headers.get("retry-after"), self._clock.wall()),
             spent_for=parse_spent_for(headers),
         )
+
+
+def _host_of(url: str) -> str:
+    """Return what names an origin's host: without the port that goes without saying, as servers expect it."""
+    parts = urlsplit(url)
+    host = parts.netloc.lower().removesuffix(f":{parts.port}")
+    return host if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f"{host}:{parts.port}"
 
 
 def _edge_lines(edge: Mapping[str, str] | None) -> str:

@@ -21,9 +21,9 @@ from stock_service.upstream.outcome import ExchangeFailed, Fault
 FIELDS_MAX = 256
 FIELD_MAX_BYTES = 8 * 1024
 FRAMING_MAX_BYTES = 64 * 1024  # a head, or whatever else lies between two pieces of a body
-_HEARD = frozenset({b"content-type", b"content-encoding", b"content-length", b"x-request-id", b"retry-after"})
+_HEARD = frozenset({b"content-type", b"content-length", b"x-request-id", b"retry-after"})
 _LIMIT_FIELD = b"ratelimit"
-_NO_CONTENT = frozenset({204, 304})
+_LISTS = frozenset({b"content-encoding", b"transfer-encoding"})  # what stands on two lines is one list
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ConnectionLimits:
 
 
 class Received:
-    """A whole answer. `headers`: those we listen to, names in lower case, the first of equals."""
+    """A whole answer. `headers`: those we listen to, names in lower case; of equals the first, of codings all."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -54,6 +54,7 @@ class VendorConnection(asyncio.Protocol):
         "_clock",
         "_collector",
         "_deadline",
+        "_ended",
         "_fields",
         "_framing_bytes",
         "_headers",
@@ -77,6 +78,7 @@ class VendorConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._served = False
+        self._ended = False  # whether the vendor said so: over TLS, an end anybody on the way may fake is none
         self.reusable = False
         self.idle_since = 0.0  # the pool's
         self._timer: asyncio.TimerHandle | None = None
@@ -101,6 +103,8 @@ class VendorConnection(asyncio.Protocol):
         Raises:
             ExchangeFailed: no whole answer before `deadline` (monotonic) and within the limits.
         """
+        if self._clock.monotonic() >= deadline:
+            raise ExchangeFailed(Fault.TIMEOUT)  # unsent, so the connection stays what it was
         self._begin(deadline)
         self.reusable = False
         if self._transport is None or self._transport.is_closing():
@@ -135,7 +139,7 @@ class VendorConnection(asyncio.Protocol):
         self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserError as error:
             if self._whole is None:
                 self._fail(_fault_of(error))
                 return
@@ -147,11 +151,15 @@ class VendorConnection(asyncio.Protocol):
         elif self._collector is not None:
             self._wait_at_most(self._limits.between_bytes_for)
 
+    def eof_received(self) -> None:
+        self.reusable = False
+        self._ended = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
         if self._awaited is None or self._awaited.done():
             return
-        if self._collector is None or not self._until_close or exc is not None:
+        if self._collector is None or not self._until_close or not self._ended or exc is not None:
             self._fail(self._lost_fault())
             return
         try:
@@ -176,11 +184,15 @@ class VendorConnection(asyncio.Protocol):
         name = name.lower()
         if name in _HEARD or _LIMIT_FIELD in name:
             self._headers.setdefault(name.decode("ascii"), value.decode("latin-1").strip())
-        elif name == b"transfer-encoding":
-            self._headers.setdefault("transfer-encoding", value.decode("latin-1"))
+        elif name in _LISTS:
+            key, codings = name.decode("ascii"), value.decode("latin-1").strip()
+            before = self._headers.get(key)
+            self._headers[key] = f"{before}, {codings}" if before else codings
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if status < 100 or status == 101:
+            raise ExchangeFailed(Fault.MALFORMED)
         if status < 200:
             return
         if 300 <= status <= 399:
@@ -189,19 +201,19 @@ class VendorConnection(asyncio.Protocol):
         length = headers.get("content-length")
         if length is not None and int(length) > limits.max_bytes:
             raise ExchangeFailed(Fault.TOO_LARGE)
-        chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-        self._until_close = length is None and not chunked and status not in _NO_CONTENT
+        transfer = headers.get("transfer-encoding")
+        if transfer is not None and transfer.lower() != "chunked":
+            raise ExchangeFailed(Fault.CODING)
+        self._until_close = length is None and transfer is None
         self._collector = BodyCollector(headers.get("content-encoding", ""), limits)
 
     def on_body(self, data: bytes) -> None:
+        assert self._collector is not None  # an interim answer has no body
         self._framing_bytes = 0
-        if self._collector is not None:
-            self._collector.feed(data)
+        self._collector.feed(data)
 
     def on_message_complete(self) -> None:
         if self._collector is None:
-            if self._parser.get_status_code() == 101:
-                raise ExchangeFailed(Fault.MALFORMED)
             self._headers = {}  # of an interim answer (1xx): the final one follows
             return
         self._whole = self._collector.finish()

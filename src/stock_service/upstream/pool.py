@@ -12,6 +12,7 @@ import asyncio
 from stock_service.base.clock import Clock
 from stock_service.upstream.connection import VendorConnection
 from stock_service.upstream.dial import Dialer
+from stock_service.upstream.outcome import ExchangeFailed, Fault
 
 
 class Pool:
@@ -23,6 +24,7 @@ class Pool:
         self._clock = clock
         self._idle: list[VendorConnection] = []  # the one used last at the end
         self._busy: set[VendorConnection] = set()
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self, deadline: float) -> VendorConnection:
@@ -33,6 +35,9 @@ class Pool:
         """
         self._close_old()
         connection = self._take_idle() or await self._dialer.connect(deadline)
+        if self._closed:
+            connection.close()
+            raise ExchangeFailed(Fault.LOST_EARLY)
         self._busy.add(connection)
         return connection
 
@@ -48,7 +53,8 @@ class Pool:
             self._look_in(self._keep_for)
 
     def close(self) -> None:
-        """Close all connections; exchanges under way fail."""
+        """Close all connections, for good; exchanges under way fail."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
