@@ -41,6 +41,7 @@ class Flights(Generic[T]):
         self._clock = clock
         self._linger_for = linger_for
         self._running: dict[str, asyncio.Task[T]] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._failed: dict[str, tuple[float, ServiceError]] = {}
 
     def __len__(self) -> int:
@@ -64,10 +65,8 @@ class Flights(Generic[T]):
             self._raise_recent(key)
             task = self.launch(key, start)
         begun = self._clock.monotonic()
-        await _wait(task, until - begun)
-        if not task.done():
-            raise VendorSlow(self._clock.monotonic() - begun)
-        if task.cancelled():
+        await self._wait(key, task, until - begun)
+        if not task.done() or task.cancelled():
             raise VendorSlow(self._clock.monotonic() - begun)
         error = task.exception()
         if error is None:
@@ -81,9 +80,9 @@ class Flights(Generic[T]):
         if running is not None:
             return running
         # An empty context: no asker's request id, trace or deadline leaks into work done for all.
-        task = asyncio.get_running_loop().create_task(start(), context=contextvars.Context())
+        task = asyncio.get_running_loop().create_task(self._fly(key, start), context=contextvars.Context())
         self._running[key] = task
-        task.add_done_callback(lambda done: self._land(key, done))
+        task.add_done_callback(_read_error)
         return task
 
     async def aclose(self, within: float) -> int:
@@ -97,18 +96,44 @@ class Flights(Generic[T]):
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
 
-    def _land(self, key: str, task: asyncio.Task[T]) -> None:
-        if self._running.get(key) is task:
-            del self._running[key]
-        if task.cancelled():
+    async def _fly(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            value = await start()
+        except ServiceError as error:
+            self._keep_failure(key, error)
+            raise
+        else:
+            self._failed.pop(key, None)
+            return value
+        finally:
+            self._land(key)
+
+    def _land(self, key: str) -> None:
+        """Wake who waits; by the time they run, the task is done."""
+        del self._running[key]
+        for woken in self._waiting.pop(key, ()):
+            _settle(woken)
+
+    async def _wait(self, key: str, task: asyncio.Task[T], seconds: float) -> None:
+        """Wait for `task` without owning it: leaving early or being cancelled does not touch it."""
+        if task.done():
             return
-        error = task.exception()  # read even when nobody waits, or asyncio reports it as never retrieved
-        if isinstance(error, ServiceError) and self._linger_for > 0:
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        waiting = self._waiting.setdefault(key, set())
+        waiting.add(woken)
+        timer = loop.call_later(max(0.0, seconds), _settle, woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            waiting.discard(woken)
+
+    def _keep_failure(self, key: str, error: ServiceError) -> None:
+        if self._linger_for > 0:
             while len(self._failed) >= _FAILURES_MAX:
                 self._failed.pop(next(iter(self._failed)))
             self._failed[key] = (self._clock.monotonic() + self._linger_for, error)
-        elif error is None:
-            self._failed.pop(key, None)
 
     def _raise_recent(self, key: str) -> None:
         recent = self._failed.get(key)
@@ -120,27 +145,15 @@ class Flights(Generic[T]):
         del self._failed[key]
 
 
-async def _wait(task: asyncio.Task[Any], seconds: float) -> None:
-    """Wait for `task` without owning it: leaving early or being cancelled does not touch it.
+def _read_error(task: asyncio.Task[Any]) -> None:
+    """Look at how `task` ended although nobody may be waiting, or asyncio reports its error as never retrieved."""
+    if not task.cancelled():
+        task.exception()
 
-    What `asyncio.wait` does for a set of tasks, for one, at a third of the price.
-    """
-    if task.done():
-        return
-    loop = asyncio.get_running_loop()
-    woken: asyncio.Future[None] = loop.create_future()
 
-    def wake(_: object = None) -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    task.add_done_callback(wake)
-    timer = loop.call_later(max(0.0, seconds), wake)
-    try:
-        await woken
-    finally:
-        timer.cancel()
-        task.remove_done_callback(wake)
+def _settle(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 def _fresh(error: BaseException) -> BaseException:
