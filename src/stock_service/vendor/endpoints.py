@@ -60,7 +60,8 @@ class Endpoint:
 
     `defaults` are the vendor's own, in canonical spelling. `sets` are parameters whose comma-joined parts have no
     order. `junk` are parameters that repeat a path part (`fixed` holds the literal ones). `max_limit` is the largest
-    page. `media` are the media types of a good answer, `type/*` for a whole type.
+    page. `media` are the media types of a good answer, `type/*` for a whole type. `places` are the names of the
+    template's parameters by the number of their segment.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Endpoint:
     max_limit: int | None
     paginated: bool
     media: frozenset[str] = field(repr=False)
+    places: tuple[tuple[int, str], ...] = field(repr=False)
 
     @property
     def adjustable(self) -> bool:
@@ -106,15 +108,18 @@ class _Branch:
             self.parameter = _Branch()
         return self.parameter
 
-    def find(self, segments: list[str], at: int) -> Endpoint | None:
-        """Return the endpoint of `segments`, trying the literal before the parameter at each of them."""
-        if at == len(segments):
-            return self.endpoint
-        literal = self.literals.get(segments[at])
-        found = literal.find(segments, at + 1) if literal is not None else None
-        if found is None and self.parameter is not None:
-            found = self.parameter.find(segments, at + 1)
-        return found
+    def find(self, segments: list[str], at: int = 0) -> Endpoint | None:
+        """Return the endpoint of `segments` from `at` on, trying the literal before the parameter at each of them."""
+        branch = self
+        for place in range(at, len(segments)):
+            literal, parameter = branch.literals.get(segments[place]), branch.parameter
+            if literal is not None and parameter is not None:
+                return literal.find(segments, place + 1) or parameter.find(segments, place + 1)
+            following = literal or parameter
+            if following is None:
+                return None
+            branch = following
+        return branch.endpoint
 
 
 def _endpoint(row: Route) -> Endpoint:
@@ -129,6 +134,11 @@ def _endpoint(row: Route) -> Endpoint:
         max_limit=row.max_limit,
         paginated=row.paginated,
         media=row.media,
+        places=tuple(
+            (place, segment[1:-1])
+            for place, segment in enumerate(row.template.split("/")[1:])
+            if segment.startswith("{")
+        ),
     )
 
 
@@ -153,14 +163,15 @@ def match(path: str) -> tuple[Endpoint, dict[str, str]]:
 
     The most literal template wins. An unknown path gives `UNCLASSIFIED` and no parameters.
     """
-    segments = path.split("/")[1:]
-    endpoint = _ROOT.find(segments, 0)
+    return match_segments(path.split("/")[1:])
+
+
+def match_segments(segments: list[str]) -> tuple[Endpoint, dict[str, str]]:
+    """Return what `match` returns for the path of these segments."""
+    endpoint = _ROOT.find(segments)
     if endpoint is None:
         return UNCLASSIFIED, {}
-    names = endpoint.template.split("/")[1:]
-    return endpoint, {
-        name[1:-1]: segment for name, segment in zip(names, segments, strict=True) if name.startswith("{")
-    }
+    return endpoint, {name: segments[place] for place, name in endpoint.places}
 
 
 def printed_routes() -> str:

@@ -15,14 +15,13 @@ from urllib.parse import quote, urlencode
 from stock_service.base.errors import BadRequest
 from stock_service.base.record import record
 from stock_service.vendor.checks import check_path, check_query
-from stock_service.vendor.endpoints import Endpoint, match
+from stock_service.vendor.endpoints import Endpoint, match_segments
 from stock_service.vendor.spelling import (
     NAME_SHOWN,
-    join_path,
     join_query,
     join_verbatim,
+    read_path,
     spell_value,
-    split_path,
     split_query,
 )
 
@@ -67,18 +66,11 @@ def parse_request(raw_path: str, raw_query: str, accept: str = "") -> VendorRequ
         BadRequest: the URL is malformed, or the vendor would surely refuse it.
     """
     _check_length(raw_path, raw_query)
-    segments = split_path(raw_path)
-    endpoint, path_params = match("/" + "/".join(segments))
+    segments, path = read_path(raw_path)
+    endpoint, path_params = match_segments(segments)
     check_path(endpoint, path_params)
-    given = [found for found in split_query(raw_query) if found[0].lower() != _CREDENTIAL]
-    _check_once([name for name, _, _ in given])
-    if any(name == "cursor" and value for name, value, _ in given):
-        params = tuple((name, value) for name, value, _ in given)
-        query = join_verbatim([piece for _, _, piece in given])
-    else:
-        params = _canonical_params(endpoint, path_params, given)
-        query = join_query(params)
-    target = join_path(segments) + ("?" + query if query else "")
+    params, query = _read_query(endpoint, path_params, raw_query) if raw_query else ((), "")
+    target = f"{path}?{query}" if query else path
     _check_length(target, "")
     wanted: Accept = "csv" if endpoint.offers_csv and _prefers_csv(accept) else "json"
     key = target + _CSV_MARK if wanted == "csv" else target
@@ -126,11 +118,22 @@ def bars_request(
     return ask("/v2/aggs/ticker/" + "/".join(parts), adjusted=adjusted, sort=sort, limit=limit)
 
 
+def _read_query(
+    endpoint: Endpoint, path_params: Mapping[str, str], raw_query: str
+) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return the parameters of a query, and how they are sent."""
+    given = [found for found in split_query(raw_query) if found[0].lower() != _CREDENTIAL]
+    _check_once([name for name, _, _ in given])
+    if any(name == "cursor" and value for name, value, _ in given):
+        pairs = tuple((name, value) for name, value, _ in given)
+        return pairs, join_verbatim([piece for _, _, piece in given])
+    params = _canonical_params(endpoint, path_params, given)
+    return params, join_query(params)
+
+
 def _canonical_params(
     endpoint: Endpoint, path_params: Mapping[str, str], given: list[tuple[str, str, str]]
 ) -> tuple[tuple[str, str], ...]:
-    if not given:
-        return ()
     # An empty value asks for nothing: form fields left blank, which the official clients never send.
     every = {name: spell_value(name, value, name in endpoint.sets) for name, value, _ in given}
     spelled = {name: value for name, value in every.items() if value}

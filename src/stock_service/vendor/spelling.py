@@ -42,13 +42,13 @@ _SAFE_IN_QUERY = ":@,/"
 _SAFE_IN_VERBATIM = ":@,/%=+&$!*'();?[]"
 
 
-def split_path(raw_path: str) -> list[str]:
-    """Return the decoded segments of a path.
+def read_path(raw_path: str) -> tuple[list[str], str]:
+    """Return the decoded segments of a path, and its canonical encoding.
 
     Raises BadRequest for anything a proxy on the way could read as another path.
     """
     if _PLAIN_PATH.match(raw_path):
-        return raw_path[1:].split("/")
+        return raw_path[1:].split("/"), raw_path
     if not raw_path.startswith("/"):
         raise BadRequest("path", "must begin with a slash")
     if raw_path.startswith("//"):
@@ -65,7 +65,7 @@ def split_path(raw_path: str) -> list[str]:
                 "has an encoded slash or percent sign, a backslash, or a character that is not printable ASCII",
                 "write symbols as the vendor does: BRK.B, X:BTCUSD, O:SPY251219C00650000",
             )
-    return segments
+    return segments, "/" + "/".join([_encode(part, _SAFE_IN_SEGMENT) for part in segments])
 
 
 def split_query(raw_query: str) -> list[tuple[str, str, str]]:
@@ -80,12 +80,6 @@ def split_query(raw_query: str) -> list[tuple[str, str, str]]:
             raise BadRequest("query", "has a parameter without a name", "write name=value")
         found.append((name, _decode(name[:NAME_SHOWN], raw_value.replace("+", " ")), piece))
     return found
-
-
-def join_path(segments: list[str]) -> str:
-    """Return the canonical encoding of decoded segments."""
-    plain = "/" + "/".join(segments)
-    return plain if _PLAIN_PATH.match(plain) else "/" + "/".join([_encode(part, _SAFE_IN_SEGMENT) for part in segments])
 
 
 def join_query(pairs: tuple[tuple[str, str], ...]) -> str:

@@ -120,7 +120,7 @@ def route_of(part: Part, path: str) -> str:
     """Return the closed name of a path for metrics and logs; never anything the client wrote."""
     match part:
         case Part.GATEWAY:
-            return match(path)[0].group.value
+            return match(path)[0].group
         case Part.API:
             found = match_operation(path)
             return found[0].route if found else "api_unknown"
