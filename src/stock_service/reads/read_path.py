@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol, assert_never
 
 from stock_service.base.clock import Clock
@@ -63,7 +63,7 @@ class Meter(Protocol):
     vendor_calls: int
 
 
-class Via(Enum):
+class Via(StrEnum):
     """How an answer was come by."""
 
     HIT = "hit"

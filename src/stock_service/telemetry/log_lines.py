@@ -59,12 +59,16 @@ def render_json(line: Line) -> str:
         "time": _instant(line.at),
         "level": line.level.name,
         "event": line.event,
-        "message": _bounded(line.message),
-        **{name: _bounded(value) for name, value in line.fields.items()},
+        "message": line.message,
+        **line.fields,
     }
-    if line.error is not None:
-        content["traceback"] = _traceback(line.error)
-    text = msgspec.json.encode(content).decode()
+    encoded = None if line.error is not None else _encode_short(content)
+    if encoded is None:
+        content = {name: _bounded(value) for name, value in content.items()}
+        if line.error is not None:
+            content["traceback"] = _traceback(line.error)
+        encoded = msgspec.json.encode(content)
+    text = encoded.decode()
     return text if line.level is Level.ERROR else text.replace(_WORD, _WORD_ESCAPED)
 
 
@@ -73,6 +77,15 @@ def render_console(line: Line) -> str:
     fields = "".join(f" {name}={_bounded(value)}" for name, value in line.fields.items())
     text = f"{_instant(line.at)[11:23]} {line.level.name:7} {_visible(f'{_bounded(line.message)}{fields}')}"
     return text if line.error is None else f"{text}\n{_traceback(line.error).rstrip()}"
+
+
+def _encode_short(content: dict[str, FieldValue]) -> bytes | None:
+    """Return `content` as JSON, or None when a field may have to be cut or repaired first."""
+    try:
+        encoded = msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        return None
+    return encoded if len(encoded) <= _TEXT_MAX else None
 
 
 def _instant(at: float) -> str:

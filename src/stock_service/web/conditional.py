@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 
 def matches_etag(if_none_match: bytes, etag: bytes) -> bool:
     """Return whether an `If-None-Match` value names `etag`, by weak comparison (RFC 9110 13.1.2)."""
@@ -10,6 +12,7 @@ def matches_etag(if_none_match: bytes, etag: bytes) -> bool:
     return any(_opaque(candidate) == etag for candidate in if_none_match.split(b","))
 
 
+@lru_cache(maxsize=64)  # clients send one value over and over
 def accepts_gzip(accept_encoding: bytes) -> bool:
     """Return whether an `Accept-Encoding` value admits gzip and does not rank identity above it (RFC 9110 12.5.3)."""
     ranks: dict[bytes, float] = {}

@@ -51,7 +51,7 @@ class Gateway:
         """
         asker = await self._doorkeeper.admit(exchange)
         request = parse_question(exchange)
-        exchange.route = request.endpoint.group.value
+        exchange.route = request.endpoint.group
         wishes = read_wishes(exchange, asker)
         answer = await self._reads.read(request, asker, deadline=exchange.deadline, wishes=wishes)
         response = await self._respond(exchange, answer)
@@ -68,11 +68,12 @@ class Gateway:
         variant = await ready_variant(entry, origin, accepts_gzip(exchange.header(b"accept-encoding") or b""))
         now = self._clock.monotonic()
         status = cache_status(answer, now)
-        if entry.status == 200 and matches_etag(exchange.header(b"if-none-match") or b"", variant.etag):
+        asked = exchange.header(b"if-none-match")
+        if asked and entry.status == 200 and matches_etag(asked, variant.etag):
             headers = variant.not_modified_headers(entry, now, status)
-            return Response(304, headers, cache=answer.via.value)
+            return Response(304, headers, cache=answer.via)
         headers = variant.headers(entry, now, status)
-        return Response(entry.status, headers, variant.content(), answer.via.value)
+        return Response(entry.status, headers, variant.content(), answer.via)
 
 
 def parse_question(exchange: Exchange) -> VendorRequest:
@@ -82,12 +83,9 @@ def parse_question(exchange: Exchange) -> VendorRequest:
         BadRequest: it is malformed; `field` names the part.
     """
     accept = (exchange.header(b"accept") or b"").decode("latin-1")
-    try:
-        query = exchange.query.decode("ascii")
-        exchange.path.encode("ascii")
-    except (UnicodeDecodeError, UnicodeEncodeError):
-        raise BadRequest("url", "contains characters outside ASCII", "percent-encode them") from None
-    return parse_request(exchange.path, query, accept)
+    if not (exchange.path.isascii() and exchange.query.isascii()):
+        raise BadRequest("url", "contains characters outside ASCII", "percent-encode them")
+    return parse_request(exchange.path, exchange.query.decode("ascii"), accept)
 
 
 def read_wishes(exchange: Exchange, asker: Asker) -> Wishes:
@@ -95,7 +93,8 @@ def read_wishes(exchange: Exchange, asker: Asker) -> Wishes:
 
     `no-cache` needs the right of that name: otherwise any client could spend the vendor's quota.
     """
-    directives = {part.strip().lower() for part in (exchange.header(b"cache-control") or b"").split(b",")}
+    asked = exchange.header(b"cache-control")
+    directives = {part.strip().lower() for part in asked.split(b",")} if asked else ()
     return Wishes(
         force=b"no-cache" in directives and asker.no_cache,
         only_cached=b"only-if-cached" in directives,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-_VERSION = re.compile(r"(?:v(?:\d{1,2}|X)(?:_\d)?|dev)\Z")  # the vendor's JavaScript client calls `vX_0` and `dev` too
-_VERSION_WITHIN = 4  # the vendor's deepest: /stocks/filings/10-K/vX/…
+# A version among the first four segments, the vendor's deepest being /stocks/filings/10-K/vX/…; its JavaScript client
+# calls `vX_0` and `dev` too.
+_VERSIONED = re.compile(r"/?(?:[^/]*/){0,3}(?:v(?:\d{1,2}|X)(?:_\d)?|dev)(?:/|\Z)")
+_OWN = re.compile(r"/?(api|admin)(?:/|\Z)")
 
 
 class Part(Enum):
@@ -36,11 +38,7 @@ def part_of(path: str) -> Part:
     """Return who answers `path` (as received, percent-encoded)."""
     if path in OPS_ROUTES:
         return Part.OPS
-    head, *rest = path.removeprefix("/").split("/", _VERSION_WITHIN)
-    if head == "api":
-        return Part.API
-    if head == "admin":
-        return Part.ADMIN
-    if any(_VERSION.match(segment) for segment in [head, *rest[: _VERSION_WITHIN - 1]]):
-        return Part.GATEWAY
-    return Part.NOBODY
+    own = _OWN.match(path)
+    if own is not None:
+        return Part(own[1])
+    return Part.GATEWAY if _VERSIONED.match(path) else Part.NOBODY
