@@ -139,6 +139,29 @@ async def test_one_purge_is_one_more_call_a_question_for_all_instances_and_those
         assert calls() == [4, 4, 4, 2]
 
 
+async def test_nobody_is_refused_while_tickers_are_purged(
+    vendor: Simulator, flags: dict[str, object], operator: Operator, tmp_path: Path
+) -> None:
+    """Bars, whose pages are taken over or not: what is asked for in the middle of a purge is asked for again."""
+    flags |= {"access.keys_file": str(tmp_path / "keys.jsonl")}
+    async with instance(vendor, flags) as first, instance(vendor, flags) as second:
+        over = asyncio.Event()
+
+        async def keep_asking(origin: str) -> int:
+            rounds = 0
+            while not over.is_set():
+                await operator.ask(origin, PURGED[1])
+                rounds += 1
+            return rounds
+
+        asking = [asyncio.create_task(keep_asking(each)) for each in (first, second)]
+        for number in range(8):
+            await operator.purge((first, second)[number % 2], ticker="AAPL")
+        over.set()
+        assert min(await asyncio.gather(*asking)) > 8
+    assert 8 <= vendor.calls.count(PURGED[1]) <= 8 * 4 + 1
+
+
 async def test_without_the_store_the_answer_says_that_nobody_else_was_reached(
     vendor: Simulator, server: RedisServer, operator: Operator, tmp_path: Path
 ) -> None:

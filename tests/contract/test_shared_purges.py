@@ -23,7 +23,7 @@ from tests.support.shared_pod import DiskPod, ServerPod, until
 pytestmark = pytest.mark.system_tool("redis-server")
 
 Make = Callable[..., AbstractAsyncContextManager[PurgePod]]
-HEARD_WITHIN = 3.0  # seconds, of a poll a second; a busy machine
+HEARD_WITHIN = 10.0  # seconds, of a poll a second; a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,7 @@ async def test_instances_whose_clocks_are_a_little_apart_hold_to_a_purge_all_the
         await other.fetch("AAPL", b"wrong")
         await told.feed.forget("AAPL")
         assert await told.recall("AAPL") is None
+        await until(lambda: not other.keeps("AAPL"), HEARD_WITHIN)
         await told.fetch("AAPL", b"mended")
         assert await told.recall("AAPL") == b"mended"
 

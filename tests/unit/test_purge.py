@@ -151,3 +151,23 @@ async def test_bars_that_are_purged_while_the_vendor_fails_are_neither_served_no
                 await whole.clock.advance(0.1)
             assert (await asking).status >= 500
         assert (await whole.browser.get(target)).json()["resultsCount"] > 30
+
+
+async def test_bars_are_asked_for_again_however_often_they_are_purged_while_they_come() -> None:
+    target = "/v2/aggs/ticker/IBM/range/1/day/2025-10-01/2025-10-31"
+    with whole_gateway("2025-11-20T11:00") as whole:
+        exchange, purges = whole.vendor.exchange, 0
+
+        async def purged_meanwhile(asked: str, **how: Any) -> Any:
+            nonlocal purges
+            answer = await exchange(asked, **how)
+            if purges < 5:
+                purges += 1
+                whole.clock.shift(1.0)
+                await whole.service._news._purge.forget("IBM")
+            return answer
+
+        with mock.patch.object(whole.vendor, "exchange", purged_meanwhile):
+            got = await whole.browser.get(target)
+        assert (got.status, got.json()["resultsCount"]) == (200, 23)
+        assert len(whole.vendor.calls) == 6

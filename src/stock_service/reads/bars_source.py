@@ -110,7 +110,7 @@ class BarsSource:
         read: set[str] = set()
         if errand.force:
             latest = await self._fill(question, question.span, errand)
-        tried: list[Span] = []
+        tried: list[tuple[Span, float]] = []
         while len(tried) < _ROUNDS_MAX:
             if latest is not None and latest.refused:
                 return self._refusal(errand, latest.reply)
@@ -124,9 +124,10 @@ class BarsSource:
                 latest = next((each for each in known if each.span == question.span), latest)
                 continue
             span = next_span(question, wanted)
-            if tried.count(span) >= _SAME_MAX:
+            attempt = (span, self._outdated.counts_from(errand.request))
+            if tried.count(attempt) >= _SAME_MAX:
                 break  # its answer changes nothing: another call would not either
-            tried.append(span)
+            tried.append(attempt)
             try:
                 latest = await self._fill(question, span, errand)
                 asked = True

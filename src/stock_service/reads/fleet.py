@@ -20,6 +20,7 @@ from stock_service.cache.shared import Found, SharedCache
 from stock_service.vendor.links import clean_body
 from stock_service.vendor.request import VendorRequest
 
+CLOCKS_DIFFER = 0.1  # seconds by which two processes may disagree on when something they share was fetched
 _EXCHANGE_NEEDS = 1.0  # seconds of the deadline kept for a call of our own, should the others' fail
 
 
@@ -158,7 +159,7 @@ class Together:
         return self._recalled(await self._shared.find(key), counts_from) if self._purges.current else None
 
     def _recalled(self, found: Found | None, counts_from: float) -> Recalled | None:
-        if found is None or found.fetched_at < counts_from:
+        if found is None or found.fetched_at < counts_from + CLOCKS_DIFFER:
             return None
         stored = found.stored
         reply = Reply(stored.status, stored.content_type, stored.body, found.fetched_at, stored.request_id)

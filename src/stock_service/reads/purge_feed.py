@@ -14,6 +14,7 @@ from stock_service.base.clock import Clock
 from stock_service.base.events import Observer, Purged
 from stock_service.cache.purge_list import EVERYTHING, Purges, merge_purges, parse_purges, render_purges
 from stock_service.cache.shelf import Shelf
+from stock_service.reads.fleet import CLOCKS_DIFFER
 from stock_service.reads.purge import Purge, Reach, Swept
 
 HEARD_FOR = 5.0  # seconds
@@ -21,7 +22,7 @@ POLL_EVERY = 1.0
 _START_EVERY = 0.05  # until the list is heard, again
 _TRIES = 5  # of an order that met another one's write, or a shelf that is looked into
 _AGAIN_AFTER = 0.2
-_CLOCKS_DIFFER = 0.1  # seconds by which two instances may disagree when something on the shelf was fetched
+_SHARED_AGAIN_AFTER = 2 * CLOCKS_DIFFER  # where others hear of a purge, and where they are handed what came after it
 _NEVER = float("-inf")
 
 
@@ -68,15 +69,15 @@ class PurgeFeed:
     async def forget(self, ticker: str | None, *, preview: bool = False) -> Swept:
         """Forget all about a ticker, or everything when it is None, on every instance that can be reached.
 
-        What is fetched once this has returned is kept again, here and by the others.
+        What is fetched once this has returned is shared again at once.
         """
         if preview:
             return await self._purge.forget(ticker, preview=True)
-        since = self._clock.monotonic() + _CLOCKS_DIFFER
-        self._untold[EVERYTHING if ticker is None else ticker] = since
-        swept = await self._purge.heed({ticker: since})
+        now = self._clock.monotonic()
+        self._untold[EVERYTHING if ticker is None else ticker] = now
+        swept = await self._purge.forget(ticker)
         swept.reach = self._reach if await self._tell() else Reach.CUT_OFF
-        await self._clock.sleep(max(0.0, since - self._clock.monotonic()))
+        await self._clock.sleep(max(0.0, now + _SHARED_AGAIN_AFTER - self._clock.monotonic()))
         return swept
 
     async def poll(self) -> bool:
@@ -94,10 +95,11 @@ class PurgeFeed:
 
     async def _heed(self, listed: Purges, now_ms: int) -> None:
         """Do what the list asks for and was not done yet."""
+        now = self._clock.monotonic()
         merged = merge_purges((self._known, listed), now_ms, self._keep_ms)
         swept = await self._purge.heed(
             {
-                None if ticker == EVERYTHING else ticker: self._shelf.instant_of(at)
+                None if ticker == EVERYTHING else ticker: min(now, self._shelf.instant_of(at) + CLOCKS_DIFFER)
                 for ticker, at in merged.items()
                 if at > self._known.get(ticker, 0)
             }
