@@ -14,7 +14,7 @@ from stock_service.base.clock import SystemClock
 from stock_service.upstream.client import ClientSettings, Exchange, VendorClient
 from stock_service.upstream.outcome import ExchangeFailed, Fault
 from tests.support.raw_vendor import Script, Talk, answering, bomb, good, hang, raw_vendor, sending
-from tests.support.vendor_client import KEY, LIMITS, ask, fault_from, fault_of, get, make_client
+from tests.support.vendor_client import HURRIED, KEY, LIMITS, ask, fault_from, fault_of, get, make_client
 
 OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 TWICE = gzip.compress(gzip.compress(b"{}"))
@@ -84,14 +84,14 @@ async def test_a_kept_connection_carries_no_timer_of_the_exchange_before() -> No
 async def test_silence_ends_with_the_first_byte_limit() -> None:
     async with raw_vendor(hang) as vendor:
         began = time.monotonic()
-        assert await fault_of(vendor) is Fault.TIMEOUT
+        assert await fault_of(vendor, **HURRIED) is Fault.TIMEOUT
         assert 0.25 < time.monotonic() - began < 0.55
 
 
 async def test_silence_inside_the_body_ends_with_the_limit_between_bytes() -> None:
     async with raw_vendor(sending(OK_HEAD + b"Content-Length: 9\r\n\r\n{", then="hang")) as vendor:
         began = time.monotonic()
-        assert await fault_of(vendor, first_byte_for=5.0, attempt_for=5.0) is Fault.TIMEOUT
+        assert await fault_of(vendor, between_bytes_for=0.2) is Fault.TIMEOUT
         assert 0.15 < time.monotonic() - began < 0.4
 
 
@@ -107,13 +107,13 @@ async def test_a_drip_ends_with_the_limit_of_its_part(where: str, limit: float) 
 
     async with raw_vendor(drip) as vendor:
         began = time.monotonic()
-        assert await fault_of(vendor) is Fault.TIMEOUT
+        assert await fault_of(vendor, **HURRIED) is Fault.TIMEOUT
         assert limit - 0.1 < time.monotonic() - began < limit + 0.3
 
 
 async def test_the_callers_time_ends_an_exchange_before_the_attempts() -> None:
     async with raw_vendor(hang) as vendor:
-        client = make_client(vendor.url, first_byte_for=5.0, attempt_for=5.0)
+        client = make_client(vendor.url)
         began = time.monotonic()
         with pytest.raises(ExchangeFailed) as caught:
             await client.exchange("/", accept="*/*", within=0.2)
@@ -177,7 +177,7 @@ async def test_an_endless_body_ends_at_the_limit() -> None:
             sent += 65_536
 
     async with raw_vendor(endless) as vendor:
-        assert await fault_of(vendor, attempt_for=5.0) is Fault.TOO_LARGE
+        assert await fault_of(vendor) is Fault.TOO_LARGE
     assert sent < 16 * LIMITS.max_bytes
 
 
@@ -185,7 +185,7 @@ async def test_a_gzip_bomb_costs_less_than_a_tenth_of_a_second_of_processor_time
     packed = bomb(256)
     async with raw_vendor(answering(packed, Content_Encoding="gzip")) as vendor:
         began = time.process_time()
-        assert await fault_of(vendor, attempt_for=5.0) is Fault.BOMB
+        assert await fault_of(vendor) is Fault.BOMB
         assert time.process_time() - began < 0.1
 
 
@@ -280,7 +280,7 @@ async def test_a_line_without_an_end_is_given_up_before_it_fills_the_memory(begu
             sent += 16_384
 
     async with raw_vendor(endless) as vendor:
-        assert await fault_of(vendor, first_byte_for=5.0, attempt_for=5.0) is Fault.MALFORMED
+        assert await fault_of(vendor) is Fault.MALFORMED
     assert sent < 8 * 1024 * 1024  # what the sockets' buffers took
 
 
@@ -338,7 +338,7 @@ async def test_the_key_is_in_no_error_representation_or_log(caplog: pytest.LogCa
     scripts = [hang, sending(b""), sending(b"SSH-2.0\r\n\r\n"), sending(OK_HEAD + b"Content-Length: 9\r\n\r\n{")]
     for script in scripts:
         async with raw_vendor(script) as vendor:
-            client = make_client(vendor.url)
+            client = make_client(vendor.url, **HURRIED)
             with pytest.raises(ExchangeFailed) as caught:
                 await client.exchange("/", accept="*/*", within=5.0)
             error = caught.value

@@ -12,7 +12,7 @@ import pytest
 
 from stock_service.upstream.outcome import Fault
 from tests.support.raw_vendor import good, raw_vendor
-from tests.support.vendor_client import fault_from, fault_of, get, make_client, open_files, resolve
+from tests.support.vendor_client import HURRIED, fault_from, fault_of, get, make_client, open_files, resolve
 
 
 def refusing_port() -> int:
@@ -42,12 +42,12 @@ async def test_a_refused_connection_is_unreachable_at_once() -> None:
 
 
 async def test_a_name_that_does_not_exist_is_unreachable() -> None:
-    assert await fault_of("http://vendor.invalid", connect_for=5.0, attempt_for=5.0) is Fault.UNREACHABLE
+    assert await fault_of("http://vendor.invalid") is Fault.UNREACHABLE
 
 
 async def test_a_full_backlog_is_a_connect_timeout() -> None:
     with full_backlog() as port:
-        assert await fault_of(f"http://127.0.0.1:{port}") is Fault.CONNECT_TIMEOUT
+        assert await fault_of(f"http://127.0.0.1:{port}", **HURRIED) is Fault.CONNECT_TIMEOUT
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-3, "try again"), UnicodeError(), RuntimeError("of the loop")])
@@ -81,7 +81,7 @@ async def test_an_address_that_leads_nowhere_costs_a_moment_and_not_the_limit(mo
                 return [deaf, vendor.port]
 
             resolve(monkeypatch, "vendor.test", both)
-            client = make_client("http://vendor.test", connect_for=1.0, attempt_for=5.0)
+            client = make_client("http://vendor.test", connect_for=1.0)
             began = time.monotonic()
             exchange = await get(client)
             await client.aclose()
@@ -102,7 +102,7 @@ async def test_a_silent_name_server_is_asked_one_question_at_a_time(monkeypatch:
             return [vendor.port]
 
         resolve(monkeypatch, "vendor.test", slow)
-        client = make_client("http://vendor.test", connect_for=0.05)
+        client = make_client("http://vendor.test", connect_for=0.3)
         for _ in range(2):
             faults = await asyncio.gather(*[fault_from(client) for _ in range(10)])
             assert faults == [Fault.CONNECT_TIMEOUT] * 10
@@ -113,24 +113,38 @@ async def test_a_silent_name_server_is_asked_one_question_at_a_time(monkeypatch:
     assert questions == 1
 
 
-async def test_a_names_addresses_are_believed_for_a_while_and_until_they_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with raw_vendor(good) as first, raw_vendor(good) as second:
-        led_to = [first.port, refusing_port(), second.port]
-        questions = 0
+@pytest.mark.parametrize(("believed_for", "questions"), [(60.0, 1), (0.0, 3)])
+async def test_a_names_addresses_are_believed_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, believed_for: float, questions: int
+) -> None:
+    asked = 0
+    async with raw_vendor(good) as vendor:
+
+        async def there() -> list[int]:
+            nonlocal asked
+            asked += 1
+            return [vendor.port]
+
+        resolve(monkeypatch, "vendor.test", there)
+        client = make_client("http://vendor.test", keep_for=0.0, names_for=believed_for)
+        for _ in range(3):
+            await get(client)
+        await client.aclose()
+    assert (vendor.connections, asked) == (3, questions)
+
+
+async def test_addresses_that_fail_are_asked_for_anew_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor may have moved."""
+    async with raw_vendor(good) as vendor:
+        led_to = [refusing_port(), vendor.port]
 
         async def move() -> list[int]:
-            nonlocal questions
-            questions += 1
-            return [led_to[questions - 1]]
+            return [led_to.pop(0)]
 
         resolve(monkeypatch, "vendor.test", move)
-        client = make_client("http://vendor.test", keep_for=0.0, names_for=0.2)
-        assert [(await get(client)).status for _ in range(3)] == [200] * 3
-        assert (first.connections, questions) == (3, 1)
-        await asyncio.sleep(0.21)
+        client = make_client("http://vendor.test")
         assert await fault_from(client) is Fault.UNREACHABLE
-        assert (await get(client)).status == 200  # asked anew at once: the vendor has moved
-        assert (second.connections, questions) == (1, 3)
+        assert (await get(client)).status == 200
         await client.aclose()
 
 
@@ -175,7 +189,7 @@ async def test_what_is_still_connecting_when_the_client_closes_asks_nothing_and_
             return [vendor.port]
 
         resolve(monkeypatch, "vendor.test", slow)
-        client = make_client("http://vendor.test", connect_for=5.0, attempt_for=5.0)
+        client = make_client("http://vendor.test")
         exchange = asyncio.create_task(fault_from(client))
         await asked.wait()
         await client.aclose()

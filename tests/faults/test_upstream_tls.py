@@ -22,7 +22,6 @@ from tests.support.vendor_client import fault_from, get, make_client, open_files
 pytestmark = pytest.mark.system_tool("openssl")
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-PATIENT = {"connect_for": 5.0, "first_byte_for": 5.0, "attempt_for": 10.0}
 
 
 class Tls:
@@ -33,9 +32,9 @@ class Tls:
         self.trust = ssl.create_default_context(cafile=directory / "cert.pem")
 
     @asynccontextmanager
-    async def served(self, script: Script, **limits: float) -> AsyncIterator[tuple[RawVendor, VendorClient]]:
+    async def served(self, script: Script) -> AsyncIterator[tuple[RawVendor, VendorClient]]:
         async with raw_vendor(script, tls=self.vendor) as vendor:
-            client = make_client(f"https://127.0.0.1:{vendor.port}", self.trust, **{**PATIENT, **limits})
+            client = make_client(f"https://127.0.0.1:{vendor.port}", self.trust)
             yield vendor, client
             await client.aclose()
 
@@ -68,7 +67,7 @@ async def test_a_name_with_its_root_is_the_name_of_the_certificate(tls: Tls, mon
             return [vendor.port]
 
         resolve(monkeypatch, "vendor.test.", there)
-        client = make_client("https://vendor.test.", tls.trust, **PATIENT)
+        client = make_client("https://vendor.test.", tls.trust)
         assert (await get(client)).status == 200
         await client.aclose()
 
@@ -105,11 +104,15 @@ async def test_an_idle_connection_that_has_ended_is_not_asked(tls: Tls, ending: 
                 cut_off(talk)
             case _:
                 talk.reset()
+        over.set()
 
+    over = asyncio.Event()
     async with tls.served(good) as (vendor, client):
         vendor.scripts = [script]
         await get(client)
-        await asyncio.sleep(0.1)
+        await over.wait()
+        for _ in range(3):  # a busy loop may find several timers due at once, and no time between them to read
+            await asyncio.sleep(0.01)
         assert (await get(client)).status == 200
         assert vendor.connections == 2
 
@@ -127,11 +130,11 @@ async def test_closing_waits_for_no_vendor_and_leaves_nothing_open(tls: Tls) -> 
         vendor.script = hang
         waiting = [asyncio.create_task(fault_from(client)) for _ in range(4)]
         await asyncio.sleep(0.05)
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(3.0):
             await client.aclose()
             assert set(await asyncio.gather(*waiting)) == {Fault.LOST_KEPT}
         await vendor.close()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         assert open_files() <= before
 
 
@@ -149,7 +152,7 @@ async def test_leaving_at_any_moment_costs_nothing_and_crosses_no_answers(tls: T
     async with raw_vendor(echo, tls=tls.vendor) as vendor:
         before = open_files()
         for round_ in range(200):
-            client = make_client(f"https://127.0.0.1:{vendor.port}", tls.trust, **PATIENT)
+            client = make_client(f"https://127.0.0.1:{vendor.port}", tls.trust)
             tasks = [asyncio.create_task(ask(client, 4 * round_ + at)) for at in range(4)]
             await asyncio.sleep(draw.uniform(0.0, 0.008))
             for task in tasks[: 1 + round_ % 4]:
@@ -175,10 +178,11 @@ async def test_a_handshake_that_fails_leaves_nothing_open(tls: Tls, greeting: st
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     before = open_files()
-    client = make_client(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", tls.trust, connect_for=0.05)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    client = make_client(url, tls.trust, connect_for=0.05 if greeting == "silence" else 5.0)
     faults = {await fault_from(client) for _ in range(10)}
     await client.aclose()
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     assert open_files() <= before
     server.close()
     expected = {"silence": Fault.CONNECT_TIMEOUT, "rubbish": Fault.CERTIFICATE, "end": Fault.UNREACHABLE}
