@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -11,9 +12,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from click.testing import CliRunner, Result
 
 from stock_service.access.key_store import KeyStore
 from stock_service.access.keys import KeyRecord, Right, hash_key, make_key
+from stock_service.cli.main import main
 from stock_service.simulator.server import Simulator
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.running import VENDOR_KEY
@@ -62,6 +65,7 @@ class Operator:
         record = KeyRecord(id=key_id, name="root", sha256=hash_key(key), created=created, rights=rights)
         KeyStore(keys_file).add(record)
         self._session = session
+        self._key = key
         self._headers = {"Authorization": f"Bearer {key}"}
 
     async def ask(self, origin: str, *targets: str) -> None:
@@ -76,6 +80,11 @@ class Operator:
             assert response.status == 200, await response.text()
             report: dict[str, Any] = await response.json()
             return report
+
+    async def command(self, origin: str, *words: str) -> Result:
+        """Run `stock-service purge`."""
+        args = ("purge", *words, "--url", origin, "--key", self._key)
+        return await asyncio.to_thread(CliRunner().invoke, main, args)
 
     async def kept(self, origin: str, ticker: str) -> int:
         """How many answers and series an instance has of a ticker in memory."""
@@ -133,7 +142,12 @@ async def test_one_purge_is_one_more_call_a_question_for_all_instances_and_those
     async with instance(vendor, flags) as later:
         await operator.ask(later, *PURGED, KEPT)
         assert calls() == [3, 3, 3, 1]
-        await operator.purge(later, everything=True)
+        previewed = await operator.command(later, "--everything", "--preview", "--json")
+        assert (previewed.exit_code, json.loads(previewed.stdout)["reached"]) == (0, "nobody")
+        await operator.ask(later, *PURGED, KEPT)
+        assert calls() == [3, 3, 3, 1]
+        done = await operator.command(later, "--everything")
+        assert (done.exit_code, done.stdout.splitlines()[0][:37]) == (0, "everything: 4 answers and 2 series of")
     async with instance(vendor, flags) as last:
         await operator.ask(last, *PURGED, KEPT)
         assert calls() == [4, 4, 4, 2]
@@ -173,6 +187,8 @@ async def test_without_the_store_the_answer_says_that_nobody_else_was_reached(
         report = await operator.purge(told, ticker="AAPL")
         assert report["reached"] == "cut_off"
         assert "THIS INSTANCE ONLY" in report["note"]
+        repeated = await operator.command(told, "AAPL")
+        assert (repeated.exit_code, "THIS INSTANCE ONLY" in repeated.stdout) == (1, True)
         assert (await operator.status(told))["purges"] == "untold"
         assert not await operator.kept(told, "AAPL")
         assert await operator.kept(other, "AAPL")

@@ -104,6 +104,13 @@ def test_the_key_travels_in_its_header_and_address_and_key_may_come_from_the_env
     assert "k3y" not in shown.output
 
 
+@pytest.mark.parametrize("words", [(), ("AAPL", "--everything")])
+def test_a_purge_of_nothing_or_of_both_is_a_wrong_call(words: tuple[str, ...], service: Service) -> None:
+    shown = run("purge", *words, "--url", service.url)
+    assert (shown.exit_code, service.asked) == (2, [])
+    assert "name one TICKER, or say --everything" in shown.stderr
+
+
 def test_status_is_one_line_for_each_fact(service: Service) -> None:
     service.says(
         {

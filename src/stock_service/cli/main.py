@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "quality": Target(
         "stock_service.cli.quality", "quality", "Say what is wrong with a ticker's bars, and whose fault it is."
     ),
+    "purge": Target("stock_service.cli.purge", "purge", "Have a ticker, or everything, forgotten by all instances."),
     "keys": Target("stock_service.cli.keys", "keys", "Make, list, replace and withdraw client keys."),
     "doctor": Target("stock_service.cli.doctor", "doctor", "Look at a service or a namespace; name the likely cause."),
     "smoke": Target("stock_service.cli.smoke", "smoke", "The strict gate after a deployment."),

@@ -161,7 +161,7 @@ def told(verdict: Verdict, gaps: Gaps, changes: Changes | None, splits: Sequence
     """Return the verdict in a sentence, and what to do."""
     changed = 0 if changes is None else changes.changed
     lacking = f"{_count(len(gaps.missing), 'session')} without bars and {len(gaps.partial)} with too few"
-    purge = "Have the ticker forgotten (POST /admin/purge) and ask again; the vendor's numbers then come with it."
+    purge = "Have the ticker forgotten (stock-service purge) and ask again; the vendor's numbers then come with it."
     report = "Report the days to the vendor with the request ids; asking again will not help."
     match verdict:
         case Verdict.UNKNOWN if not gaps.sessions:
