@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,11 +57,6 @@ def dotted(node: ast.expr) -> str:
     return ""
 
 
-def _module(tree: ast.AST) -> ast.Module:
-    assert isinstance(tree, ast.Module)
-    return tree
-
-
 def full_names(tree: ast.Module) -> dict[str, str]:
     """Return what each imported name of a module stands for, dotted from its root."""
     names: dict[str, str] = {}
@@ -75,9 +71,8 @@ def full_names(tree: ast.Module) -> dict[str, str]:
     return names
 
 
-def uses(tree: ast.AST, imports: ast.Module | None = None) -> set[tuple[str, int]]:
-    """Return every dotted name in `tree`, resolved through the imports of its module, with the line."""
-    names = full_names(imports if imports is not None else _module(tree))
+def uses(tree: ast.AST, names: Mapping[str, str]) -> set[tuple[str, int]]:
+    """Return every dotted name in `tree`, resolved through the `full_names` of its module, with the line."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name | ast.Attribute):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from functools import cache
 
 import pytest
 
 from stock_service.config.sections import FIELDS, Field
-from tests.architecture.sources import PACKAGE, ROOT, Source, sources, uses
+from tests.architecture.sources import PACKAGE, ROOT, Source, full_names, sources, uses
 
 CLOCK_FILE = "src/stock_service/base/clock.py"
 CLOCK_NAMES = (
@@ -48,17 +49,15 @@ ANSWERED_BY_CONFIG = {"upstream.api_key_file", "access.allow_anonymous"}
 
 
 def clock_readings(source: Source) -> list[str]:
-    return [f"{source.path}:{line}: {name}" for name, line in sorted(uses(source.tree)) if name.startswith(CLOCK_NAMES)]
+    used = sorted(uses(source.tree, full_names(source.tree)))
+    return [f"{source.path}:{line}: {name}" for name, line in used if name.startswith(CLOCK_NAMES)]
 
 
 def constructions(source: Source) -> list[str]:
-    called = {
-        (name, line)
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call)
-        for name, line in uses(ast.Module([ast.Expr(node.func)], []), source.tree)
-    }
-    return [f"{source.path}:{line}: {name}" for name, line in sorted(called) if name in DEVICES]
+    names = full_names(source.tree)
+    calls = (node.func for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    called = sorted({found for func in calls for found in uses(func, names)})
+    return [f"{source.path}:{line}: {name}" for name, line in called if name in DEVICES]
 
 
 def test_only_the_clock_reads_time_or_sleeps() -> None:
@@ -133,13 +132,13 @@ def test_every_part_has_its_row_in_the_import_table() -> None:
     assert parts - governed - free == set()
 
 
+@cache
+def attributes_outside_of_config() -> frozenset[str]:
+    trees = (source.tree for source in sources() if "/config/" not in source.path)
+    return frozenset(node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+
+
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_setting_is_read_by_somebody(field: Field) -> None:
     """A setting that nothing reads is a promise nobody keeps."""
-    readers = [
-        source.path
-        for source in sources()
-        if "/config/" not in source.path
-        and any(isinstance(node, ast.Attribute) and node.attr == field.key for node in ast.walk(source.tree))
-    ]
-    assert readers or field.name in ANSWERED_BY_CONFIG
+    assert field.key in attributes_outside_of_config() or field.name in ANSWERED_BY_CONFIG
