@@ -20,7 +20,7 @@ from stock_service.cli.main import main
 from stock_service.simulator.server import Simulator
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.running import VENDOR_KEY
-from tests.support.shared_instance import instance
+from tests.support.shared_instance import Instance, instance
 from tests.support.simulated import simulated
 
 pytestmark = pytest.mark.system_tool("redis-server")
@@ -68,12 +68,13 @@ class Operator:
         self._key = key
         self._headers = {"Authorization": f"Bearer {key}"}
 
-    async def ask(self, origin: str, *targets: str) -> None:
-        """Ask for all, one after the other."""
+    async def ask(self, origin: Instance, *targets: str) -> None:
+        """Ask for all, one after the other, until the other instances can know the answers."""
         for target in targets:
             async with self._session.get(origin + target, headers=self._headers) as response:
                 assert response.status == 200, await response.text()
                 assert (await response.json())["results"]
+        await origin.has_told()
 
     async def purge(self, origin: str, **order: object) -> dict[str, Any]:
         async with self._session.post(f"{origin}/admin/purge", json=order, headers=self._headers) as response:
@@ -161,7 +162,7 @@ async def test_nobody_is_refused_while_tickers_are_purged(
     async with instance(vendor, flags) as first, instance(vendor, flags) as second:
         over = asyncio.Event()
 
-        async def keep_asking(origin: str) -> int:
+        async def keep_asking(origin: Instance) -> int:
             rounds = 0
             while not over.is_set():
                 await operator.ask(origin, PURGED[1])

@@ -12,7 +12,7 @@ import pytest
 from stock_service.simulator.server import Simulator
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.running import VENDOR_KEY
-from tests.support.shared_instance import instance
+from tests.support.shared_instance import Instance, instance
 from tests.support.simulated import simulated
 
 pytestmark = pytest.mark.system_tool("redis-server")
@@ -50,8 +50,8 @@ async def vendor() -> AsyncIterator[Simulator]:
         yield simulator
 
 
-async def results(origin: str, target: str) -> list[dict[str, float]]:
-    """All bars of a question, pages followed."""
+async def results(origin: Instance, target: str) -> list[dict[str, float]]:
+    """All bars of a question, pages followed, once the others can know them."""
     found: list[dict[str, float]] = []
     url = origin + target
     async with aiohttp.ClientSession() as session:
@@ -61,6 +61,7 @@ async def results(origin: str, target: str) -> list[dict[str, float]]:
                 page = await response.json()
             found += page.get("results", [])
             url = page.get("next_url", "")
+    await origin.has_told()
     return found
 
 

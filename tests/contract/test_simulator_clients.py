@@ -44,6 +44,7 @@ def test_every_method_returns_objects(name: str, simulator: Simulator) -> None:
     assert different == []
 
 
+@pytest.mark.no_cover  # half a million bars; to trace each line takes three times as long
 def test_two_years_of_minutes_come_back_whole_and_in_order(simulator: Simulator) -> None:
     """Page after page by the client's own paging; no bar twice, none missing against the days one by one."""
     client = client_of("massive", simulator)

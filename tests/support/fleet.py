@@ -144,6 +144,7 @@ async def fleet(stores: Sequence[str], calls: int, **settings: str) -> AsyncIter
             "STOCKS_QUOTA__PER": "1s",
             "STOCKS_QUOTA__MAX_WAIT": "8s",
             "STOCKS_SERVER__REQUEST_TIMEOUT": "18s",
+            "STOCKS_SERVER__HEADER_TIMEOUT": "30s",  # thousands of clients in one busy process are slow to speak
             "STOCKS_SERVER__DRAIN_WAIT": "0",
             "STOCKS_SERVER__DRAIN_LINGER": "0",
             **settings,
