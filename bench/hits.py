@@ -56,6 +56,7 @@ SCENARIOS = (
     Scenario("300 B", 300, (OURS, TUNED, DEFAULT, STATIC, VARNISH, GIN, RAW, FASTAPI)),
     Scenario("300 B, traceparent changes", 300, fields=(_TRACE,)),
     Scenario("300 B, an unknown field changes", 300, fields=("X-Changing: {trace}",)),
+    Scenario("300 B, a field that is read changes", 300, fields=('If-None-Match: "{trace}"',)),
     Scenario("10 KB", 10_000),
     Scenario("500 KB, 8 connections", 500_000, connections=8),
     Scenario("500 KB", 500_000),

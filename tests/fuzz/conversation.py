@@ -15,6 +15,7 @@ from stock_service.web.hit_protocol import HitProtocol
 from tests.fuzz.service import HELD_MAX_BYTES, REQUEST_ID, SOFT_HIT, Service
 from tests.support.wire import HIT, FakeTransport, get
 
+_CHANGING = [get(HIT, f"X-Changing: {number}", f"X-Request-Id: r{number}") for number in (1, 22, 333)]
 _OWN_ID = re.compile(rb"(?<=\r\nx-request-id: )t-h[0-9a-f]+(?=\r\n)")
 
 
@@ -25,6 +26,7 @@ class Quirk(Enum):
     STALLED = 0b1100  # the client reads nothing until it has sent everything
     TWICE = 0b110000  # asked on a second connection too, after the first may have taught something
     SOFT = 0b11000000  # the well-known path means an answer past its fresh time
+    CHANGING = 0b10000001  # a block with holes is remembered on the connection
 
 
 Plan = frozenset[Quirk]
@@ -53,12 +55,13 @@ def converse(service: Service, plan: Plan, segments: list[bytes]) -> tuple[bytes
     """Return what a client hears that sends `segments`, and whether the server ended the connection."""
     with service.loop.current():
         protocol, transport = service.connect()
-        if Quirk.USED in plan:
-            for _ in range(3):
-                protocol.data_received(get())
-                service.loop.turn()
-            service.methods.clear()
-            transport.written.clear()
+        before = [get()] * 3 if Quirk.USED in plan else []
+        before += _CHANGING if Quirk.CHANGING in plan else []
+        for raw in before:
+            protocol.data_received(raw)
+            service.loop.turn()
+        service.methods.clear()
+        transport.written.clear()
         transport.stalled = Quirk.STALLED in plan
         waiting = b""
         for segment in segments:

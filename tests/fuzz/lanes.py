@@ -32,6 +32,7 @@ class Lanes:
         b"3\r\nabc\r\n",
         b"GET http://other:81/", b"OPTIONS * HTTP/1.1\r\n", b"%2F", b"//", b"?", b"&", b"#",
         HIT.encode(), SOFT_HIT.encode(), get(), get(SOFT_HIT, method="HEAD"),
+        b"X-Changing: 4\r\n", get(HIT, "X-Changing: 4444", "X-Request-Id: r4"),
     )  # fmt: skip
 
     def __init__(self) -> None:

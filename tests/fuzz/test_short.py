@@ -68,7 +68,7 @@ def test_the_same_seed_makes_the_same_inputs() -> None:
 
 SABOTAGE: dict[str, tuple[object, str, object]] = {
     "lanes": (hit_answer, "matches_etag", lambda given, etag: False),
-    "framing": (GuardedConnection, "held", lambda connection: False),
+    "framing": (GuardedConnection, "part", lambda connection: None),
     "canonical": (request, "_CREDENTIAL", "key"),
     "bodies": (BodyCollector, "_keep", lambda collector, part: collector._parts.append(part)),
     "credentials": (KeySet, "find", lambda keys, credential: keys.records[0]),

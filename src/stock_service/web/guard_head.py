@@ -20,7 +20,7 @@ _LINE_BEGUN = re.compile(
 )
 _LINE_EXTRA_BYTES = 40  # the longest method, two spaces and the version
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(?:[/?#]|\Z)", re.IGNORECASE)
-_WEIGHTY = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
+FRAMING_FIELDS = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
 _LENGTH = re.compile(rb"[0-9]{1,18}\Z")
 
 HeaderFields = list[tuple[bytes, bytes]]
@@ -88,7 +88,7 @@ def judge_fields(method: bytes, version: str, fields: HeaderFields) -> Fault | F
     """Return what is wrong with the header fields (names in lower case), or how the body is framed."""
     if method == b"CONNECT":
         return Fault.METHOD
-    weighty = [field for field in fields if field[0] in _WEIGHTY]
+    weighty = [field for field in fields if field[0] in FRAMING_FIELDS]
     hosts = [value for name, value in weighty if name == b"host"]
     if len(hosts) > 1 or (not hosts and version != "1.0") or not all(map(_valid_host, hosts)):
         return Fault.BAD_HOST

@@ -12,7 +12,9 @@ from functools import lru_cache
 
 from stock_service.access.gate import credential_of
 from stock_service.web.conditional import accepts_gzip
+from stock_service.web.guard_head import FRAMING_FIELDS
 from stock_service.web.lookup import Trusted
+from stock_service.web.origin import ORIGIN_FIELDS
 
 FIELDS_MAX = 32
 _REMEMBERED = 256
@@ -30,9 +32,14 @@ _SLOW = (
     b"transfer-encoding",
     b"upgrade",
 )
-_READ = (b"accept", b"accept-encoding", b"authorization", b"connection", b"if-none-match", b"x-request-id")
+REQUEST_ID = b"x-request-id"
+REQUEST_ID_FORM = rb"[A-Za-z0-9._-]{1,64}"
+_READ = (b"accept", b"accept-encoding", b"authorization", b"connection", b"if-none-match", REQUEST_ID)
 _WEIGHTY = frozenset((*_SLOW, *_READ))
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+_REQUEST_ID = re.compile(REQUEST_ID_FORM + rb"\Z")
+# All names that anything below the framework looks at: here, where messages are framed (llhttp adds none to those),
+# and where links are made. The value of any other field changes nothing about a hit.
+MEANINGFUL = _WEIGHTY | FRAMING_FIELDS | ORIGIN_FIELDS
 
 HeaderFields = list[tuple[bytes, bytes]]
 
@@ -79,7 +86,7 @@ def read_head(fields: HeaderFields, says: bytes = b"") -> Head | None:
     credential = _credential(take(b"authorization", b""))
     packed = _takes_gzip(take(b"accept-encoding", b""))
     etags = take(b"if-none-match", None)
-    request_id = take(b"x-request-id", None)
+    request_id = take(REQUEST_ID, None)
     usual = _takes_json(take(b"accept", b"")) and take(b"connection", b"close").lower() in (b"keep-alive", b"close")
     harmless = request_id is None or _REQUEST_ID.match(request_id) is not None
     if weighty or not usual or not harmless:

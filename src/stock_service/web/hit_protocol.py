@@ -25,12 +25,12 @@ from stock_service.web.guard_limits import Limits
 from stock_service.web.guard_protocol import HEAD_END, GuardedProtocol
 from stock_service.web.hit_answer import Answers, Renew
 from stock_service.web.hit_head import Head, read_head
-from stock_service.web.hit_template import Template
+from stock_service.web.hit_template import Template, learn_template
 from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import Lookup, Target
 from stock_service.web.origin import Networks
 
-_MISSES_MAX = 8  # lines of one length that differ nevertheless: this client's will never be the same
+_LESSONS_MAX = 16  # comparisons of header lines that differ: by then a client has shown which fields change
 
 
 class HitProtocol(GuardedProtocol):
@@ -55,7 +55,7 @@ class HitProtocol(GuardedProtocol):
         self._template: Template | None = None
         self._meaning: Head | None = None
         self._sighted = b""  # the header lines of the message before: only what comes twice is remembered
-        self._misses = 0
+        self._lessons = 0
         # The last whole message of an HTTP/1.0 client that stays: its line is in no table, its answer says so.
         self._again: tuple[Target, Head] | None = None
         self._again_bytes = b""
@@ -110,7 +110,7 @@ class HitProtocol(GuardedProtocol):
         if template is None or meaning is None or not template.fits(block):
             return None
         if template.request_id is not None:
-            meaning.request_id = block[template.request_id]
+            meaning.request_id = template.request_id
         return meaning
 
     def _answer_parsed(self) -> bool:
@@ -137,17 +137,16 @@ class HitProtocol(GuardedProtocol):
         return True
 
     def _remember(self, meaning: Head) -> None:
-        """Remember the header lines of a whole message, if the one before had the same."""
+        """Remember the header lines of a whole message, if those of the one before mean the same."""
         lines, before = self._lines, self._sighted
         self._sighted = lines
-        if len(lines) != len(before) or (self._misses >= _MISSES_MAX and lines != before):
-            return
-        template = Template(lines)
-        if template.fits(before):
-            self._meaning = meaning
-            self._ending, self._template = (b"", template) if template else (b"\r\n" + lines, None)
-        else:
-            self._misses += 1
+        if lines == before:
+            self._meaning, self._ending, self._template = meaning, b"\r\n" + lines, None
+        elif before and self._lessons < _LESSONS_MAX:
+            self._lessons += 1
+            template = learn_template(before, lines, self._template, self.limits.head.header_bytes)
+            if template is not None:
+                self._meaning, self._ending, self._template = meaning, b"", template
 
 
 def make_protocol(

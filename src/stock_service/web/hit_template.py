@@ -1,58 +1,93 @@
-"""Header blocks that differ from request to request only in a trace or request id, recognised without parsing.
+"""Header blocks that differ from request to request only in what nobody reads, recognised without parsing.
 
-A template is made of a block the parser has accepted; the value of a few named fields is a hole. Another block fits
-when every byte outside the holes is the same and each hole holds as many characters as before, letters, digits and
-hyphens only: such a value cannot end its line, nor mean anything to the framing or to our answer. Pure.
+A template is learnt from two blocks the parser has accepted whole. Where they differ is a hole if it is the value of
+a field whose name no part below the framework looks at, llhttp included (`MEANINGFUL` has those that are looked at),
+or of `X-Request-Id`, which is only echoed. Another block fits when every byte outside the holes is the same, lines
+and names included, and each hole holds printable ASCII up to the end of its line. Such a value can neither end its
+line nor begin another, so what the parser would make of the block is what it made of the first. Pure.
 """
 
 from __future__ import annotations
 
 import re
 
-# Sent with every request by tracing libraries and ingresses, always with a new value of the same length.
-_HOLE = re.compile(
-    rb"^(?:traceparent|x-request-id|x-correlation-id|x-trace-id|b3|x-b3-traceid|x-b3-spanid|x-b3-parentspanid)"
-    rb": ?([0-9A-Za-z-]+)\r$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_REQUEST_ID = b"x-request-id"
-_HOLES_MAX = 4
+from stock_service.web.hit_head import MEANINGFUL, REQUEST_ID, REQUEST_ID_FORM
+
+_LINE_END = b"\r\n"
+_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?(?=[ -~]*\Z)")
+_ANYTHING = re.compile(rb"[ -~]*").match
+_AN_ID = re.compile(REQUEST_ID_FORM).match
 
 
 class Template:
-    """What stays the same in a block of header lines, and where the rest is."""
+    """What stays the same in a block of header lines, and where the rest is.
 
-    __slots__ = ("_fixed", "_holes", "_length", "request_id")
+    Args:
+        block: is like all that will fit.
+        changing: lower-case names of the fields whose values are holes.
+        longest_bytes: what is longer does not fit.
+    """
 
-    def __init__(self, block: bytes) -> None:
-        fixed: list[tuple[slice, bytes]] = []
-        holes: list[slice] = []
-        at = 0
-        self.request_id: slice | None = None
-        for match in list(_HOLE.finditer(block))[:_HOLES_MAX]:
-            hole = slice(*match.span(1))
-            fixed.append((slice(at, hole.start), block[at : hole.start]))
-            holes.append(hole)
-            at = hole.stop
-            if match[0][: len(_REQUEST_ID)].lower() == _REQUEST_ID:
-                self.request_id = hole
-        fixed.append((slice(at, None), block[at:]))
-        self._fixed = tuple(fixed)
-        self._holes = tuple(holes)
-        self._length = len(block)
+    __slots__ = ("_longest_bytes", "_parts", "_rest", "changing", "request_id")
 
-    def __bool__(self) -> bool:
-        """Whether there are holes: without, comparing the whole block is simpler."""
-        return bool(self._holes)
+    def __init__(self, block: bytes, changing: frozenset[bytes], longest_bytes: int) -> None:
+        self.changing = changing
+        self.request_id: bytes | None = None  # of the block that fitted last, if it is a hole
+        self._longest_bytes = longest_bytes
+        self._parts = []
+        begun = at = 0
+        for line in block.split(_LINE_END):
+            field = _LINE.match(line)
+            if field is not None and field[1].lower() in changing:
+                matches = _AN_ID if field[1].lower() == REQUEST_ID else _ANYTHING
+                fixed = block[begun : at + field.end()]
+                self._parts.append((fixed, len(fixed), matches, matches is _AN_ID))
+                begun = at + len(line)
+            at += len(line) + len(_LINE_END)
+        self._rest = block[begun:]
 
     def fits(self, block: bytes) -> bool:
         """Return whether `block` differs from the template in harmless values only."""
-        if len(block) != self._length:
+        if len(block) > self._longest_bytes:
             return False
-        for part, expected in self._fixed:
-            if block[part] != expected:
+        at = 0
+        for fixed, size, matches, is_id in self._parts:
+            if not block.startswith(fixed, at):
                 return False
-        for hole in self._holes:  # noqa: SIM110 - a generator would double the cost of the whole call
-            if not block[hole].replace(b"-", b"").isalnum():
+            value = matches(block, at + size)
+            if value is None:
                 return False
-        return True
+            if is_id:
+                self.request_id = value[0]
+            at = value.end()
+        return block[at:] == self._rest
+
+
+def learn_template(before: bytes, now: bytes, known: Template | None, longest_bytes: int) -> Template | None:
+    """Return what two blocks that the parser accepted have in common; None if they differ in more than a template may.
+
+    What `known` has holes for, still has one.
+    """
+    olds, news = before.split(_LINE_END), now.split(_LINE_END)
+    if len(olds) != len(news):
+        return None
+    changing: set[bytes] = set()
+    for old, new in zip(olds, news, strict=True):
+        if old != new:
+            name = _changing(old, new)
+            if name is None:
+                return None
+            changing.add(name)
+    template = Template(
+        now, frozenset(changing) | (known.changing if known is not None else frozenset()), longest_bytes
+    )
+    return template if template.fits(before) and template.fits(now) else None
+
+
+def _changing(old: bytes, new: bytes) -> bytes | None:
+    """Return the name of the field, the same in both lines, whose values differ harmlessly; None for other lines."""
+    was, now = _LINE.match(old), _LINE.match(new)
+    if was is None or now is None or was[1] != now[1]:
+        return None
+    name = now[1].lower()
+    return name if name == REQUEST_ID or name not in MEANINGFUL else None
