@@ -58,9 +58,8 @@ class Bodies:
         for content_type in ("application/json", "text/csv"):
             facts = inspect_body(status, content_type, body)
             classify_answer(status, facts, media_fits=True)
-            follow_target(facts.next_url, ORIGINS)
         with suppress(VendorFailed):
-            decode_bars(body)
+            follow_target(decode_bars(body).next_url, ORIGINS)
         _check_links(body)
 
 

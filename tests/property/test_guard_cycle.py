@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -17,6 +17,7 @@ from stock_service.web.guard_cycle import GuardedCycle
 
 LENGTH = (b"content-length", b"5")
 BODY = b"hello"
+PLAIN = {"type": "http.response.start", "status": 200, "headers": [LENGTH]}
 
 NAMES = st.sampled_from(
     [b"content-length", b"Content-Length", b"transfer-encoding", b"connection", b"x-y", b"a:b", b""]
@@ -104,6 +105,9 @@ def _quiet() -> Iterator[None]:
 
 
 @settings(max_examples=300, deadline=None)
+@example(
+    messages=[PLAIN, {"type": "http.response.body", "body": BODY}], method="HEAD", keep_alive=True, default_headers=()
+)
 @given(
     messages=MESSAGES,
     method=st.sampled_from(["GET", "HEAD"]),
@@ -144,5 +148,5 @@ async def test_a_value_that_would_be_another_line_is_never_written(value: bytes)
 
 async def test_an_application_that_fails_after_its_head_is_answered_for() -> None:
     """The head had not left yet."""
-    heard, _, _ = await answer(GuardedCycle, [{"type": "http.response.start", "status": 200, "headers": [LENGTH]}])
+    heard, _, _ = await answer(GuardedCycle, [PLAIN])
     assert b"".join(heard.writes).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 MINUTE = 60.0
 HOUR = 3_600.0
 DAY = 86_400.0
 
 
-class Cut(Enum):
+class Cut(StrEnum):
     """Instants past which nothing of a row stays fresh; the value is its name in the docs."""
 
     OPENING = "next opening"

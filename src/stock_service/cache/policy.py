@@ -58,7 +58,7 @@ _NOT_ENTITLED_FOR = HOUR
 BEFORE_END_OF_DAY_FOR = 5 * MINUTE
 _CLOSED_DAY_FOR = DAY
 _NEGATIVE = frozenset({400, 405, 406, 410, 413, 414, 422})
-_MIDNIGHT, _CLEARING, _MORNING = time(0), time(3, 30), time(6)
+_DAILY = {Cut.MIDNIGHT: time(0), Cut.CLEARING: time(3, 30), Cut.MORNING: time(6)}
 _EMPTIABLE = frozenset(
     {Group.BARS, Group.FUTURES_BARS, Group.GROUPED, Group.PREV, Group.INDICATOR, Group.TICKS, Group.TICKS_OLD}
 )
@@ -68,11 +68,12 @@ _EMPTY_BYTES = 2_048  # no answer without results is longer; longer bodies are n
 class Policy:
     """Judges the lifetime of answers by the market's rules."""
 
-    __slots__ = ("_calendar", "_settings")
+    __slots__ = ("_calendar", "_lag", "_settings")
 
     def __init__(self, calendar: Calendar, settings: PolicySettings) -> None:
         self._calendar = calendar
         self._settings = settings
+        self._lag = _DELAY if settings.entitlement is Entitlement.DELAYED else 0.0  # of the prices the plan shows
 
     def judge_lifetime(self, request: VendorRequest, reply: Reply, wall: float) -> Lifetime | None:
         """Return how long `reply` may be served as the answer to `request`, or None when it must not be stored."""
@@ -144,10 +145,9 @@ class Policy:
         return Lifetime(history_for, row.past_for, PAST_STALE_ERROR_FOR)
 
     def _fresh_for(self, row: Row, size: float, subject: Subject, wall: float) -> float:
-        seen = self._seen(wall)
         fresh = row.open_for[self._settings.entitlement]
         fresh = max(fresh, min(size, MINUTE))
-        if not self._is_moving(row, subject, seen):
+        if not self._is_moving(row, subject, wall - self._lag):
             fresh = row.closed_for
             if self._settings.entitlement is Entitlement.END_OF_DAY and Cut.SETTLING in row.cuts:
                 fresh = min(fresh, LATE_DAY_FOR)
@@ -169,34 +169,24 @@ class Policy:
         last = subject.last_day(self._calendar)
         return last is None or last >= self._calendar.day_of(subject.market, seen)
 
-    def _seen(self, wall: float) -> float:
-        """Return the instant up to which the plan shows prices: the market's clock as we see it."""
-        return wall - _DELAY if self._settings.entitlement is Entitlement.DELAYED else wall
-
     def _cuts(self, cut: Cut, row: Row, subject: Subject, wall: float) -> list[float]:
-        calendar, market = self._calendar, subject.market
-        lag = wall - self._seen(wall)
-        match cut:
-            case Cut.OPENING:
-                reached = self._reaches_today(row, subject, wall - lag)
-                return [calendar.next_trading(market, wall - lag) + lag] if reached else []
-            case Cut.SETTLING:
-                return self._settling(subject, wall, lag)
-            case Cut.MIDNIGHT:
-                return [_next_time(calendar, _MIDNIGHT, wall)]
-            case Cut.CLEARING:
-                return [_next_time(calendar, _CLEARING, wall)]
-            case Cut.MORNING:
-                return [_next_time(calendar, _MORNING, wall)]
-            case Cut.CHANGE:
-                changes = (calendar.next_change(market, wall) for market in Market)
-                return [change.at for change in changes if change is not None]
+        calendar, lag = self._calendar, self._lag
+        daily = _DAILY.get(cut)
+        if daily is not None:
+            return [_next_time(calendar, daily, wall)]
+        if cut is Cut.OPENING:
+            reached = self._reaches_today(row, subject, wall - lag)
+            return [calendar.next_trading(subject.market, wall - lag) + lag] if reached else []
+        if cut is Cut.SETTLING:
+            return self._settling(subject, wall)
+        changes = (calendar.next_change(market, wall) for market in Market)
+        return [change.at for change in changes if change is not None]
 
-    def _settling(self, subject: Subject, wall: float, lag: float) -> list[float]:
+    def _settling(self, subject: Subject, wall: float) -> list[float]:
         today = self._calendar.day_of(subject.market, wall)
         last = min(subject.last_day(self._calendar) or today, today)
         session = self._calendar.previous_session(subject.market, last + timedelta(days=1))
-        return [session.ends_at + _DELAY + lag, self._calendar.settle_line(subject.market, session.day)]
+        return [session.ends_at + _DELAY + self._lag, self._calendar.settle_line(subject.market, session.day)]
 
     # --- answers without content --------------------------------------------------------------------------
 

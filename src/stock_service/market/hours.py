@@ -28,6 +28,7 @@ _POST_AFTER_EARLY_CLOSE = timedelta(hours=4)  # early close days end their late 
 _FX_TURN = time(17)
 _FUTURES_PAUSE, _FUTURES_RESUME = time(17), time(18)
 _SATURDAY, _SUNDAY, _FRIDAY = 5, 6, 4
+_UTC_MARKETS = frozenset({Market.CRYPTO, Market.FX})
 
 
 class Turn(NamedTuple):
@@ -56,7 +57,7 @@ class Session:
 
 def zone_of(market: Market) -> tzinfo:
     """Return the zone whose midnight begins the days of this market's data."""
-    return UTC if market in (Market.CRYPTO, Market.FX) else NEW_YORK
+    return UTC if market in _UTC_MARKETS else NEW_YORK
 
 
 @lru_cache(maxsize=4_096)  # a zone's rules are slow to apply, and every answer kept asks about the same few days

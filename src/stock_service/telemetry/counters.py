@@ -189,11 +189,7 @@ class Counters:
         self.values[metric][()] = value
 
     def _observe(self, metric: Metric, value: float, *labels: str) -> None:
-        self._histogram(metric, labels).observe(value)
+        (self.buckets[metric].get(labels) or self._histogram(metric, labels)).observe(value)
 
     def _histogram(self, metric: Metric, labels: Labels) -> Buckets:
-        histograms = self.buckets[metric]
-        found = histograms.get(labels)
-        if found is None:
-            found = histograms[labels] = Buckets(metric.edges)
-        return found
+        return self.buckets[metric].setdefault(labels, Buckets(metric.edges))

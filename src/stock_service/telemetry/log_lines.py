@@ -34,6 +34,9 @@ class Level(IntEnum):
     ERROR = 40
 
 
+_WORDS = {level: level.name for level in Level}
+
+
 class Form(StrEnum):
     """Who reads the lines."""
 
@@ -57,7 +60,7 @@ def render_json(line: Line) -> str:
     """Return `line` as one JSON object without its end."""
     content: dict[str, FieldValue] = {
         "time": _instant(line.at),
-        "level": line.level.name,
+        "level": _WORDS[line.level],
         "event": line.event,
         "message": line.message,
         **line.fields,

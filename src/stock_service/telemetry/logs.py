@@ -71,6 +71,7 @@ class LogObserver:
 
     def __init__(self, log: Log, clock: Clock) -> None:
         self._log = log
+        self._talks = log.level <= Level.DEBUG
         self._clock = clock
         self._sieve = Sieve()
         self._tellers: dict[type[Event], Callable[[Any], None]] = {
@@ -104,7 +105,7 @@ class LogObserver:
         teller = self._tellers.get(type(event))
         if teller is not None:
             teller(event)
-        elif self._log.level <= Level.DEBUG:
+        elif self._talks:
             self._tell(Level.DEBUG, event, type(event).__name__, _fields_of(event))
 
     def _request_finished(self, event: events.RequestFinished) -> None:
@@ -145,7 +146,7 @@ class LogObserver:
 
     def _vendor_called(self, event: events.VendorCalled) -> None:
         if event.outcome in _NORMAL_OUTCOMES:
-            if self._log.level <= Level.DEBUG:
+            if self._talks:
                 self._tell(Level.DEBUG, event, f"vendor call: {event.outcome}", _fields_of(event))
         else:
             self._tell_rarely(event, f"vendor call failed: {event.outcome}", event.group, event.outcome)

@@ -130,21 +130,23 @@ class Breaker:
         "_lapse_for",
         "_late",
         "_moves",
+        "_ordinary",
+        "_override",
         "_permit",
         "_run",
         "_settings",
         "_state",
         "_until",
         "_window",
-        "override",
     )
 
     def __init__(self, settings: BreakerSettings, draw: Callable[[], float]) -> None:
-        self.override = Override.NONE
+        self._override = Override.NONE
         self._settings = settings
         self._draw = draw
         self._window = RollingCounts(settings.window_for)
         self._state = State.CLOSED
+        self._ordinary = True  # closed, and nobody's word over it: most of the time, and asked at every call
         self._generation = 0
         self._permit = Permit(0, probe=False)  # what every call of this generation gets while it is closed
         self._until = 0.0  # OPEN: when a probe may go; HALF_OPEN: when its lease ends
@@ -154,15 +156,25 @@ class Breaker:
         self._late = 0
         self._moves: list[Move] = []
 
+    @property
+    def override(self) -> Override:
+        """The operator's word over the machine's own judgement."""
+        return self._override
+
+    @override.setter
+    def override(self, mode: Override) -> None:
+        self._override = mode
+        self._note_ordinary()
+
     def ask(self, now: float) -> Permit | Wait:
         """Ask to make one call. The only reading that may move the machine: from open to half-open."""
-        if self.override is Override.FORCE_OPEN:
+        if self._ordinary:
+            return self._permit
+        if self._override is Override.FORCE_OPEN:
             return Wait(now + self._settings.sleep_for)
-        if self.override is Override.FORCE_CLOSED:
+        if self._override is Override.FORCE_CLOSED:
             return Permit(_FORCED, probe=False)
         self._lapse(now)
-        if self._state is State.CLOSED:
-            return self._permit
         if self._state is State.HALF_OPEN or now < self._until:
             return Wait(self._until)
         self._move(State.HALF_OPEN, now + self._settings.lease_for)
@@ -175,10 +187,11 @@ class Breaker:
         A failure that names its own `retry_after` (seconds from now) opens at once: the vendor has said when asking
         makes sense. With other verdicts it means nothing.
         """
-        wish = retry_after or 0.0 if verdict is Verdict.FAILURE else 0.0
+        wish = retry_after if retry_after and verdict is Verdict.FAILURE else 0.0
         if permit.generation == _FORCED:
             return Settlement.IGNORED
-        self._lapse(now)
+        if not self._ordinary:
+            self._lapse(now)
         if permit.generation != self._generation:
             self._late += 1
             return Settlement.LATE
@@ -194,18 +207,16 @@ class Breaker:
         if state is State.HALF_OPEN and now >= until:
             state, until = State.OPEN, until + self._lapse_for
         wait_until = None if state is State.CLOSED or (state is State.OPEN and now >= until) else until
-        if self.override is Override.FORCE_OPEN:
+        if self._override is Override.FORCE_OPEN:
             state, wait_until = State.OPEN, now + self._settings.sleep_for
-        elif self.override is Override.FORCE_CLOSED:
+        elif self._override is Override.FORCE_CLOSED:
             state, wait_until = State.CLOSED, None
         total, failures = self._window.sums(now)
         return BreakerView(state, wait_until, total, failures, self._run, self._late)
 
     def wait_until(self, now: float) -> float | None:
-        """Return `wait_until` of what `peek` would see; in the ordinary state for the price of two comparisons."""
-        if self._state is State.CLOSED and self.override is Override.NONE:
-            return None
-        return self.peek(now).wait_until
+        """Return `wait_until` of what `peek` would see; in the ordinary state for the price of a look."""
+        return None if self._ordinary else self.peek(now).wait_until
 
     def reset(self) -> None:
         """Close and forget; results under way will be late."""
@@ -259,6 +270,10 @@ class Breaker:
         self._until = until
         self._generation += 1
         self._permit = Permit(self._generation, probe=False)
+        self._note_ordinary()
+
+    def _note_ordinary(self) -> None:
+        self._ordinary = self._state is State.CLOSED and self._override is Override.NONE
 
     def _sleep_after(self, failed_probes: int) -> float:
         """Return how long to stay open: doubling, jittered both ways, never above the maximum."""

@@ -8,6 +8,7 @@ leaves, and never more than its share.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from stock_service.base.errors import Overloaded
 
@@ -19,11 +20,15 @@ class Bulkhead:
 
     def __init__(self, seats: int, background_seats: int, queue_max: int) -> None:
         self._seats = seats
-        self._free = asyncio.Semaphore(seats)
         self._background_free = background_seats
         self._queue_max = queue_max
+        self._line: deque[asyncio.Future[None]] = deque()
         self.taken = 0
-        self.waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a seat."""
+        return len(self._line)
 
     async def take(self, *, background: bool, wait_for: float) -> bool:
         """Take a seat, which must be left; return whether it was waited for, at most `wait_for` seconds.
@@ -31,32 +36,39 @@ class Bulkhead:
         Raises:
             Overloaded: there is none, or not in time.
         """
-        full = self.taken >= self._seats or self.waiting > 0
-        if background:
-            if self._background_free < 1 or full:
-                raise Overloaded(_WHERE)
-            self._background_free -= 1
+        full = self.taken >= self._seats
+        if background and (full or self._background_free < 1):
+            raise Overloaded(_WHERE)
         if full:
             await self._queue(wait_for)
         else:
-            await self._free.acquire()  # returns at once
-        self.taken += 1
+            self.taken += 1
+        self._background_free -= int(background)
         return full
 
     def leave(self, *, background: bool) -> None:
-        """Give a seat back."""
-        self.taken -= 1
+        """Give a seat back: to whoever waits longest, so that nobody who comes later gets in between."""
         self._background_free += int(background)
-        self._free.release()
+        while self._line:
+            place = self._line.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self.taken -= 1
 
     async def _queue(self, wait_for: float) -> None:
-        if self.waiting >= self._queue_max:
+        if len(self._line) >= self._queue_max:
             raise Overloaded(_WHERE)
-        self.waiting += 1
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(place)
         try:
             async with asyncio.timeout(wait_for):
-                await self._free.acquire()
-        except TimeoutError:
-            raise Overloaded(_WHERE) from None
-        finally:
-            self.waiting -= 1
+                await place
+        except BaseException as error:
+            if not place.cancelled():
+                self.leave(background=False)  # it was handed over just as it was given up
+            elif place in self._line:
+                self._line.remove(place)
+            if isinstance(error, TimeoutError):
+                raise Overloaded(_WHERE) from None
+            raise

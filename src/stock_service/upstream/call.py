@@ -41,7 +41,10 @@ class Priority(StrEnum):
     @property
     def waits(self) -> bool:
         """Whether somebody waits for it."""
-        return self in (Priority.INTERACTIVE, Priority.RENEWAL)
+        return self in _WAITING
+
+
+_WAITING = frozenset({Priority.INTERACTIVE, Priority.RENEWAL})
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,9 @@ class ExchangeFailed(Exception):
         self.fault = fault
 
 
+_GOOD = Judgement(Outcome.OK, 200)
+
+
 def classify_fault(fault: Fault) -> Judgement:
     """Return what an exchange without an answer amounts to."""
     return _FAULTS[fault]
@@ -136,7 +139,7 @@ def classify_answer(status: int, facts: BodyFacts, *, media_fits: bool) -> Judge
     if status == 429 or (status in (200, 503) and _says_quota(facts)):
         return Judgement(Outcome.QUOTA, status)
     if status == 200:
-        return Judgement(Outcome.OK if _usable(facts, media_fits) else Outcome.INVALID, status)
+        return _GOOD if _usable(facts, media_fits) else Judgement(Outcome.INVALID, status)
     if status in (401, 403):
         return Judgement(_classify_refusal(status, facts), status)
     if 500 <= status <= 599 or status in _SERVER_STATUSES:

@@ -58,9 +58,7 @@ class BodyFacts:
     form: Form
     status_word: str = ""
     results: int | None = None
-    next_url: str = ""
     error: str = ""
-    request_id: str = ""
     refusal: Refusal | None = None
 
     @property
@@ -105,8 +103,6 @@ class _Envelope(msgspec.Struct, rename={"results_count": "resultsCount"}):
     status: Any = None
     error: Any = None
     message: Any = None
-    request_id: Any = None
-    next_url: Any = None
     count: Any = None
     results_count: Any = None
     results: _Listed = msgspec.UNSET
@@ -173,9 +169,7 @@ def _facts_of(status: int, envelope: _Envelope) -> BodyFacts:
         Form.OBJECT,
         _text(envelope.status),
         _count(envelope),
-        _text(envelope.next_url),
         error,
-        _text(envelope.request_id),
         classify_refusal(status, error),
     )
 

@@ -108,7 +108,8 @@ class App:
 
     async def _answer(self, exchange: Exchange, part: Part) -> Response:
         try:
-            return await self._handle(exchange, part)
+            self._check(exchange, part)
+            return await self._handlers[part](exchange)
         except ServiceError as error:
             told = error
         except Exception as error:  # noqa: BLE001 - the boundary: the client gets an answer, the log a traceback
@@ -119,14 +120,14 @@ class App:
         sent = [(b"content-length", b"%d" % len(answer.body)), (b"cache-control", b"no-store")]
         return Response(answer.status, [*answer.headers, *sent], answer.body)
 
-    async def _handle(self, exchange: Exchange, part: Part) -> Response:
+    def _check(self, exchange: Exchange, part: Part) -> None:
+        """Raise what `exchange` is refused for before anybody looks into it."""
         if part is not Part.ADMIN and exchange.method not in _READ_METHODS:
             raise WrongMethod(*_READ_METHODS)
         if part is Part.NOBODY:
             raise NotFound("route", exchange.path)
         if self.running > self._requests_max and part is not Part.OPS:
             raise Overloaded("requests")
-        return await self._handlers[part](exchange)
 
     async def _send(self, exchange: Exchange, response: Response, send: Send) -> None:
         headers = [*response.headers, (b"date", self._date.value())]

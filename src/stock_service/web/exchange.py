@@ -55,13 +55,14 @@ class Exchange:
     asker: Asker | None = None  # set by the doorkeeper as soon as it knows
     credential: str | None = field(default=None, repr=False)  # likewise
     route: str = ""  # its closed name for metrics and logs; set by a handler that has found it out
+    _first: dict[bytes, bytes] = field(init=False, repr=False)  # the first value of each header
+
+    def __post_init__(self) -> None:
+        self._first = dict(reversed(self.headers))
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of the header `name` (lower case)."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self._first.get(name)
 
     async def body(self, at_most_bytes: int) -> bytes | None:
         """Return the request's body, or None when it is longer than `at_most_bytes`."""

@@ -65,7 +65,8 @@ class Gateway:
             origin = client_origin(
                 exchange.headers, exchange.scheme, exchange.local, exchange.peer, self._public_url, self._trusted
             )
-        variant = await ready_variant(entry, origin, accepts_gzip(exchange.header(b"accept-encoding") or b""))
+        packed = accepts_gzip(exchange.header(b"accept-encoding") or b"")
+        variant = entry.ready_variant(origin, packed) or await make_variant(entry, origin, packed)
         now = self._clock.monotonic()
         status = cache_status(answer, now)
         asked = exchange.header(b"if-none-match")
@@ -102,11 +103,8 @@ def read_wishes(exchange: Exchange, asker: Asker) -> Wishes:
     )
 
 
-async def ready_variant(entry: Entry, origin: bytes, packed: bool) -> Variant:
+async def make_variant(entry: Entry, origin: bytes, packed: bool) -> Variant:
     """Return the variant to send, made off the event loop when the body is large."""
-    variant = entry.ready_variant(origin, packed)
-    if variant is not None:
-        return variant
     if len(entry.body) > GZIP_INLINE_BYTES:
         return await asyncio.to_thread(entry.make_variant, origin, packed)
     return entry.make_variant(origin, packed)

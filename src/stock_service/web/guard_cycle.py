@@ -40,7 +40,7 @@ class GuardedCycle(RequestResponseCycle):
 
     def _send_whole(self, begun: HTTPResponseStartEvent, message: ASGISendEvent) -> bool:
         """Send the whole answer, if it is plain; return whether it was."""
-        if message["type"] != "http.response.body" or message.get("more_body") or self._hindered():
+        if message["type"] != "http.response.body" or message.get("more_body") or not self._usual():
             return False
         body = message.get("body", b"")
         lines = [*self.default_headers, *begun.get("headers", ())]
@@ -48,7 +48,7 @@ class GuardedCycle(RequestResponseCycle):
         if _PLAIN_FIELDS.fullmatch(fields) is None or fields.count(b"\n") != len(lines):
             return False
         head = STATUS_LINE[begun["status"]] + fields
-        if b"\ncontent-length: %d\r\n" % len(body) not in head:
+        if b"\ncontent-length: %d\r\n" % len(body) not in head or head.count(b"\ncontent-length:") > 1:
             return False
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
@@ -64,5 +64,6 @@ class GuardedCycle(RequestResponseCycle):
         self.on_response()
         return True
 
-    def _hindered(self) -> bool:
-        return self.flow.write_paused or self.disconnected or self.access_log
+    def _usual(self) -> bool:
+        """Return whether nothing about request or connection asks for uvicorn's care."""
+        return not (self.flow.write_paused or self.disconnected or self.access_log) and self.scope["method"] != "HEAD"

@@ -21,7 +21,7 @@ class GuardedFlow(FlowControl):
 
     def resume_reading(self) -> None:
         """Read on, unless work is held back."""
-        if not self._held():
+        if self.read_paused and not self._held():
             super().resume_reading()
 
     def let_go(self) -> None:

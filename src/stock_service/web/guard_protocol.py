@@ -183,7 +183,7 @@ class GuardedProtocol(GuardedConnection):
             self.start()
 
     def _expects(self) -> bool:
-        return any(name == b"expect" for name, _ in self.headers)  # judged: 100-continue, there is no other
+        return b"expect" in dict(self.headers)  # judged: 100-continue, there is no other
 
     def _frame(self, framing: Framing, *, bodiless: bool) -> None:
         self._body_max = self.limits.ignored_body_bytes if bodiless else self.limits.body_bytes
