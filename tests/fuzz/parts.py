@@ -30,6 +30,11 @@ PARTS: dict[str, tuple[str, ...]] = {
         "stock_service.upstream.body",
         "stock_service.upstream.outcome",
     ),
+    "answers": (
+        "stock_service.upstream.body",
+        "stock_service.upstream.connection",
+        "stock_service.upstream.outcome",
+    ),
     "credentials": (
         "stock_service.access.gate",
         "stock_service.access.keys",

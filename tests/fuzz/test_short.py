@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from stock_service.web.guard_connection import GuardedConnection
 from tests.fuzz import engines
 from tests.fuzz.lanes import Lanes
 from tests.fuzz.mutate import Mutator
+from tests.fuzz.parts import PARTS
 from tests.fuzz.targets import TARGETS
 
 RUNS = {
@@ -44,6 +46,13 @@ def test_a_hundred_thousand_inputs_are_tried() -> None:
     assert sum(RUNS.values()) >= 100_000
     assert set(RUNS) == set(TARGETS)
     assert sum(share for _, share in TARGETS.values()) == 100
+
+
+def test_every_target_names_modules_that_guide_its_search() -> None:
+    """Without any the search ends before it begins; one that has moved guides nothing."""
+    assert set(PARTS) == set(TARGETS)
+    missing = {module for modules in PARTS.values() for module in modules if find_spec(module) is None}
+    assert missing == set()
 
 
 def test_the_differential_reaches_the_fast_lane() -> None:
