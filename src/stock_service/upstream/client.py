@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from stock_service.base.clock import Clock
+from stock_service.base.record import record
 from stock_service.upstream.body import BodyLimits
 from stock_service.upstream.connection import ConnectionLimits, Received
 from stock_service.upstream.dial import DEFAULT_PORTS, Dialer
@@ -48,7 +49,7 @@ class ClientSettings:
     body: BodyLimits = field(default_factory=BodyLimits)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exchange:
     """A complete answer: decoded body, and of the headers only what is on this list.
 

@@ -14,6 +14,7 @@ from typing import cast
 import httptools
 
 from stock_service.base.clock import Clock
+from stock_service.base.record import record
 from stock_service.upstream.body import BodyCollector, BodyLimits
 from stock_service.upstream.outcome import ExchangeFailed, Fault
 
@@ -35,15 +36,13 @@ class ConnectionLimits:
     body: BodyLimits
 
 
+@record
 class Received:
     """A whole answer. `headers`: those we listen to, names in lower case; of equals the first, of codings all."""
 
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class VendorConnection(asyncio.Protocol):
