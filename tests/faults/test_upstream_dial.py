@@ -168,8 +168,10 @@ async def test_the_host_is_named_as_servers_expect_it(
 
 
 async def test_an_address_of_the_sixth_version_is_dialled_and_named() -> None:
-    if not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")  # containers often have none
     async with raw_vendor(good, "::1") as vendor:
         client = make_client(f"http://[::1]:{vendor.port}")
         assert (await get(client)).status == 200

@@ -77,7 +77,7 @@ class VendorConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._served = False
-        self._ended = False  # whether the vendor said so: over TLS, an end anybody on the way may fake is none
+        self._ended = False  # by the vendor's word: over TLS, uvloop passes on its goodbye and not that it was cut off
         self.reusable = False
         self.idle_since = 0.0  # the pool's
         self._timer: asyncio.TimerHandle | None = None
