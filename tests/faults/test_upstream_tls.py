@@ -50,6 +50,22 @@ def cut_off(talk: Talk) -> None:
         raw.shutdown(socket.SHUT_WR)
 
 
+def test_the_systems_certificates_are_read_before_anybody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 20 ms, in which an event loop would answer nobody; without TLS it is not done at all."""
+    read = 0
+
+    def count() -> ssl.SSLContext:
+        nonlocal read
+        read += 1
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(ssl, "create_default_context", count)
+    make_client("http://vendor.test")
+    assert read == 0
+    make_client("https://vendor.test")
+    assert read == 1
+
+
 async def test_a_connection_is_kept_through_everything_tls_says_beside_the_answers(tls: Tls) -> None:
     """Session tickets come whenever the vendor likes, often on an idle connection."""
     async with tls.served(good) as (vendor, client):
