@@ -7,13 +7,20 @@ not plain goes uvicorn's way, message by message, as if this class were not ther
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from stock_service.cache.entry import SMALL_BYTES
 
-_PLAIN_FIELDS = re.compile(rb"(?:(?!connection:|transfer-encoding:)[a-z0-9-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
+_NAME = re.compile(rb"(?!(?:connection|transfer-encoding)\Z)[a-z0-9-]+\Z")
+_CONTROLS = bytes((*range(9), *range(10, 32), 127))  # what no value may hold; a tab is none of them
+
+
+@lru_cache(maxsize=128)  # there are a few dozen
+def _plain_name(name: bytes) -> bool:
+    return _NAME.match(name) is not None
 
 
 class GuardedCycle(RequestResponseCycle):
@@ -44,10 +51,12 @@ class GuardedCycle(RequestResponseCycle):
             return False
         body = message.get("body", b"")
         lines = [*self.default_headers, *begun.get("headers", ())]
-        fields = b"".join([b"%b: %b\r\n" % (name, value) for name, value in lines])
-        if _PLAIN_FIELDS.fullmatch(fields) is None or fields.count(b"\n") != len(lines):
+        fields = b"\r\n".join([b": ".join(line) for line in lines])
+        if len(fields.translate(None, _CONTROLS)) + 2 * len(lines) - 2 != len(fields):
+            return False  # a control character beside the ends of the lines
+        if not all(map(_plain_name, dict(lines))):
             return False
-        head = STATUS_LINE[begun["status"]] + fields
+        head = b"%b%b\r\n" % (STATUS_LINE[begun["status"]], fields)
         if b"\ncontent-length: %d\r\n" % len(body) not in head or head.count(b"\ncontent-length:") > 1:
             return False
         self.response_started = self.response_complete = True

@@ -259,7 +259,8 @@ class GuardedProtocol(GuardedConnection):
         if not self.started:
             self.start()
         if self.waiting:
-            super().on_message_complete()
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def on_body(self, body: bytes) -> None:
         if self.waiting:
