@@ -169,7 +169,8 @@ class GuardedProtocol(GuardedConnection):
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        if not self._headed:  # what follows the head is a trailer: nobody has judged it, and it is nobody's header
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         judged = judge_fields(self.parser.get_method(), self.parser.get_http_version(), self.headers)
@@ -222,7 +223,6 @@ class GuardedProtocol(GuardedConnection):
             on_response=self.on_response_complete,
         )
         self._start_asgi_task(self.cycle, self.app)
-        self.headers = []  # trailers end here: the application has its own list
         self._settle_stay()
 
     def _make_scope(self, url: bytes, headers: HeaderFields) -> HTTPScope:
