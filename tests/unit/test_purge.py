@@ -171,3 +171,19 @@ async def test_bars_are_asked_for_again_however_often_they_are_purged_while_they
             got = await whole.browser.get(target)
         assert (got.status, got.json()["resultsCount"]) == (200, 23)
         assert len(whole.vendor.calls) == 6
+
+
+async def test_every_page_of_a_list_and_every_answer_by_another_name_is_purged_at_once() -> None:
+    with whole_gateway("2025-11-20T11:00") as whole:
+        first = "/v3/reference/dividends?ticker=AAPL&limit=2"
+        following = (await whole.browser.get(first)).json()["next_url"].partition("/v3")[2]
+        targets = (first, f"/v3{following}", "/vX/reference/tickers/AAPL/events", "/v3/snapshot/options/AAPL?limit=2")
+        for target in targets:
+            assert (await whole.browser.get(target)).status == 200
+        others = len(whole.vendor.calls)
+        swept = await whole.service._news._purge.forget("AAPL")
+        assert swept.entries == len(targets)
+        whole.clock.shift(1.0)
+        for target in targets:
+            assert (await whole.browser.get(target)).status == 200
+        assert len(whole.vendor.calls) == others + len(targets)

@@ -8,7 +8,9 @@ monotonic seconds, minus infinity where nothing happened.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from stock_service.cache.subject import asked_params
 from stock_service.market.markets import Market, market_of
@@ -18,6 +20,7 @@ from stock_service.vendor.request import VendorRequest
 NEVER = float("-inf")
 
 _TICKERS_MAX = 10_000
+_TICKER_PLACES = ("ticker", "underlying", "id")  # of a route's path; the last may be a FIGI or a CUSIP as well
 _TICKER_PARAMS = ("ticker", "ticker.any_of", "tickers", "underlying_ticker", "underlying_asset")
 _PRICES = frozenset({Group.BARS, Group.PREV, Group.OPENCLOSE, Group.INDICATOR})
 _RECORDS = frozenset({Group.TICKER, Group.CORP})  # shares outstanding, the split list itself
@@ -65,10 +68,24 @@ class Outdated:
 
 
 def named_tickers(request: VendorRequest) -> frozenset[str]:
-    """Return the tickers a question names, in its path or in its parameters."""
-    params = asked_params(request)
-    lists = [request.path_params.get("ticker", ""), *(params.get(name, "") for name in _TICKER_PARAMS)]
+    """Return the tickers a question names, in its path or in its parameters; of a path we do not know, every part."""
+    path, params = request.path_params, asked_params(request)
+    lists = [*(path.get(name, "") for name in _TICKER_PLACES), *(params.get(name, "") for name in _TICKER_PARAMS)]
+    if request.endpoint.group is Group.UNCLASSIFIED:
+        lists += request.target.partition("?")[0].split("/")
+    elif "to" in path and "ticker" not in path:  # a pair of currencies: bars have a ticker between these two
+        lists.append(f"{'X' if '/crypto/' in request.endpoint.template else 'C'}:{path['from']}{path['to']}")
     return frozenset(ticker for text in lists for ticker in text.split(",") if ticker)
+
+
+def keys_naming(tickers: Iterable[str]) -> str:
+    """Return an expression that the key of any question matches which names one of `tickers`, and few others.
+
+    It is cheaper than reading each question. A key may hold a ticker's signs percent-encoded, a pair as two parts of
+    the path, and any ticker unreadably in the cursor of a page.
+    """
+    words = (max(re.findall("[A-Za-z0-9]+", ticker), key=len, default="") for ticker in tickers)
+    return "|".join(["[?&]cursor=", *("/?".join(word) for word in words)])
 
 
 def follows_splits(request: VendorRequest) -> bool:

@@ -15,7 +15,7 @@ from enum import Enum
 from stock_service.base.clock import Clock
 from stock_service.cache.entry import Entry
 from stock_service.cache.memory import Memory
-from stock_service.cache.outdated import NEVER, Outdated, follows_splits, is_market_wide
+from stock_service.cache.outdated import NEVER, Outdated, follows_splits, is_market_wide, keys_naming
 from stock_service.cache.series_store import SeriesStore
 from stock_service.vendor.request import VendorRequest, reopen_request
 
@@ -79,7 +79,7 @@ class Purge:
                 if not preview:
                     self._series.forget(key, at)
         words = [ticker for ticker in since if ticker is not None]
-        suspects = _naming(words) if len(words) == len(since) <= _WORDS_MAX else None
+        suspects = re.compile(keys_naming(words)) if len(words) == len(since) <= _WORDS_MAX else None
         async for entry in self._entries(suspects, lambda asked: told.purged_from(asked) > NEVER):
             if entry.fetched_at <= told.purged_from(reopen_request(entry.key)):
                 swept.entries += 1
@@ -107,7 +107,7 @@ class Purge:
                     swept.series += 1
                     swept.bytes += self._series.weight_of(key)
                     self._series.outdate(key, now)
-        suspects = _naming([*since, "/aggs/grouped/"])
+        suspects = re.compile(f"/aggs/grouped/|{keys_naming(since)}")
         async for entry in self._entries(suspects, lambda asked: follows_splits(asked) or is_market_wide(asked)):
             if entry.fetched_at < self._outdated.counts_from(reopen_request(entry.key)) and entry.soft_until > now:
                 swept.entries += 1
@@ -127,8 +127,3 @@ class Purge:
             entry = self._memory.peek(key)
             if entry is not None and meant(reopen_request(key)):
                 yield entry
-
-
-def _naming(words: list[str]) -> re.Pattern[str]:
-    """Return what finds the keys that may name one of `words`: cheaper than reading each of them."""
-    return re.compile("|".join(re.escape(word) for word in words))
