@@ -29,6 +29,10 @@ def _learnt(before: bytes = _BEFORE, now: bytes = _BLOCK, known: Template | None
     return template
 
 
+def _fits(template: Template, block: bytes) -> bool:
+    return template.fits(b"GET / HTTP/1.1\r\n" + block, 14)
+
+
 _TEMPLATE = _learnt()
 _TRACE = slice(_BLOCK.index(b"0af"), _BLOCK.index(b"\r\nAccept"))
 _ID = slice(_BLOCK.index(b"0123"), _BLOCK.index(b"\r\nAuth"))
@@ -51,7 +55,7 @@ def test_a_change_fits_only_inside_a_hole(at: int, gone: int, put: bytes) -> Non
         same = changed.startswith(_BLOCK[: hole.start]) and changed.endswith(_BLOCK[hole.stop :])
         if same and len(changed) >= len(_BLOCK) - (hole.stop - hole.start):
             harmless |= set(value) <= set(allowed) and (hole is _TRACE or 0 < len(value) <= 64)
-    assert _TEMPLATE.fits(changed) is harmless
+    assert _fits(_TEMPLATE, changed) is harmless
 
 
 _NAMES = st.sampled_from(
@@ -122,7 +126,7 @@ def test_whatever_fits_is_what_the_parser_would_have_made_of_it(blocks: list[byt
     like = before = b""
     for block in blocks:
         parsed = _Parsed(block)
-        if template is not None and template.fits(block):
+        if template is not None and _fits(template, block):
             _assert_alike(parsed, _Parsed(like), template.request_id)
         elif parsed.meaning is not None:
             learnt = learn_template(before, block, template, _LONGEST) if before else None
@@ -178,16 +182,16 @@ def test_what_changed_once_may_always_change() -> None:
     """Fields that change by turns would otherwise be learnt over and over."""
     first, second, third = (b"X-A: %d\r\nX-B: %d\r\n\r\n" % each for each in ((1, 1), (2, 1), (2, 2)))
     template = _learnt(second, third, _learnt(first, second))
-    assert template.fits(b"X-A: 9\r\nX-B: 8\r\n\r\n")
+    assert _fits(template, b"X-A: 9\r\nX-B: 8\r\n\r\n")
 
 
 def test_the_request_id_is_found_in_its_hole() -> None:
     """It is echoed."""
-    assert _TEMPLATE.fits(_BLOCK.replace(b"0123456789abcdef", b"another.1"))
+    assert _fits(_TEMPLATE, _BLOCK.replace(b"0123456789abcdef", b"another.1"))
     assert _TEMPLATE.request_id == b"another.1"
 
 
 def test_a_block_longer_than_a_head_may_be_does_not_fit() -> None:
     room = _LONGEST - len(_BLOCK)
-    assert _TEMPLATE.fits(_BLOCK.replace(b"Id: 0af", b"Id: 0af" + b"7" * room))
-    assert not _TEMPLATE.fits(_BLOCK.replace(b"Id: 0af", b"Id: 0af" + b"7" * (room + 1)))
+    assert _fits(_TEMPLATE, _BLOCK.replace(b"Id: 0af", b"Id: 0af" + b"7" * room))
+    assert not _fits(_TEMPLATE, _BLOCK.replace(b"Id: 0af", b"Id: 0af" + b"7" * (room + 1)))

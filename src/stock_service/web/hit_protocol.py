@@ -71,47 +71,51 @@ class HitProtocol(GuardedProtocol):
                 target = find(line)
                 if target is not None and meaning is not None and give(self, target, meaning):
                     return
+            elif self._template is not None and self._take_fitting(data, self._template):
+                return
             if self._take_known(data):
                 return
         self.receive(data)
 
     def begin(self, head: bytes, line: bytes, block: bytes) -> None:
         """Answer one whole head from memory, or give it to the parser."""
-        known = self._meaning if head[len(line) :] == self._ending else self._fitting(block)
-        target = None if known is None or self.drain.started else self.find(line)
-        if target is None or known is None or not self.give(self, target, known):
-            self._line, self._lines = line, block
-            super().begin(head, line, block)
+        if not self.drain.started:
+            target, meaning, template = self.find(line), self._meaning, self._template
+            if target is not None and meaning is not None and head[len(line) :] == self._ending:
+                if self.give(self, target, meaning):
+                    return
+            elif template is not None and self._take_fitting(head, template):
+                return
+        self._line, self._lines = line, block
+        super().begin(head, line, block)
 
     def start(self) -> None:
         """Answer the parsed message from memory, or hand it to the ASGI application."""
         if not self.ended or self.drain.started or not self._answer_parsed():
             super().start()
 
+    def _take_fitting(self, data: bytes, template: Template) -> bool:
+        """Answer `data` if it is a known line and header lines that fit; False if it is not, or no hit."""
+        find, give, meaning = self.find, self.give, self._meaning
+        line_ends = data.find(b"\r")
+        target = find(data[:line_ends])
+        if target is None or meaning is None or not template.fits(data, line_ends):
+            return False
+        if template.request_id is not None:
+            meaning.request_id = template.request_id
+        return give(self, target, meaning)
+
     def _take_known(self, data: bytes) -> bool:
         """Take `data` if it is a whole message whose line, or all of which, is known; False if it is not."""
         line, _, block = data.partition(b"\r\n")
-        target = self.find(line)
-        if target is None:
+        if self.find(line) is None:
             return self._again is not None and data == self._again_bytes and self.give(self, *self._again)
-        known = self._fitting(block)
-        if known is not None and self.give(self, target, known):
-            return True
         whole = block.find(HEAD_END) == len(block) - len(HEAD_END) >= 0
         if whole:
             self._line, self._lines = line, block
             self.parse(data, judge_lines(block, self.limits.head))  # the line was judged when it was taught
             self.settle()
         return whole
-
-    def _fitting(self, block: bytes) -> Head | None:
-        """Return what `block` means if it fits the remembered template."""
-        template, meaning = self._template, self._meaning
-        if template is None or meaning is None or not template.fits(block):
-            return None
-        if template.request_id is not None:
-            meaning.request_id = template.request_id
-        return meaning
 
     def _answer_parsed(self) -> bool:
         line, old = self._line, self.parser.get_http_version() == "1.0"

@@ -33,10 +33,11 @@ class Template:
     def __init__(self, block: bytes, changing: frozenset[bytes], longest_bytes: int) -> None:
         self.changing = changing
         self.request_id: bytes | None = None  # of the block that fitted last, if it is a hole
-        self._longest_bytes = longest_bytes
+        self._longest_bytes = longest_bytes + len(_LINE_END)
         self._parts = []
-        begun = at = 0
-        for line in block.split(_LINE_END):
+        block = _LINE_END + block  # with the end of the request line, where `fits` begins
+        begun, at = 0, len(_LINE_END)
+        for line in block.split(_LINE_END)[1:]:
             field = _LINE.match(line)
             if field is not None and field[1].lower() in changing:
                 matches = _AN_ID if field[1].lower() == REQUEST_ID else _ANYTHING
@@ -46,21 +47,21 @@ class Template:
             at += len(line) + len(_LINE_END)
         self._rest = block[begun:]
 
-    def fits(self, block: bytes) -> bool:
-        """Return whether `block` differs from the template in harmless values only."""
-        if len(block) > self._longest_bytes:
+    def fits(self, head: bytes, line_ends: int) -> bool:
+        """Return whether what follows `line_ends` in `head` differs from the template in harmless values only."""
+        if len(head) - line_ends > self._longest_bytes:
             return False
-        at = 0
+        at = line_ends
         for fixed, size, matches, is_id in self._parts:
-            if not block.startswith(fixed, at):
+            if not head.startswith(fixed, at):
                 return False
-            value = matches(block, at + size)
+            value = matches(head, at + size)
             if value is None:
                 return False
             if is_id:
                 self.request_id = value[0]
             at = value.end()
-        return block[at:] == self._rest
+        return head[at:] == self._rest
 
 
 def learn_template(before: bytes, now: bytes, known: Template | None, longest_bytes: int) -> Template | None:
@@ -81,7 +82,7 @@ def learn_template(before: bytes, now: bytes, known: Template | None, longest_by
     template = Template(
         now, frozenset(changing) | (known.changing if known is not None else frozenset()), longest_bytes
     )
-    return template if template.fits(before) and template.fits(now) else None
+    return template if template.fits(_LINE_END + before, 0) and template.fits(_LINE_END + now, 0) else None
 
 
 def _changing(old: bytes, new: bytes) -> bytes | None:
