@@ -115,6 +115,15 @@ def test_a_public_url_with_a_path_is_refused_at_start() -> None:
 @pytest.mark.parametrize("host", [b'evil"><', b"a b", b"", b"user@host", b"host/path"])
 def test_unusable_host_never_reaches_a_link(host: bytes) -> None:
     assert not valid_host(host)
+
+
+def test_no_host_is_longer_than_a_name_can_be() -> None:
+    """Links with it are kept in copies of an answer, and the cache counts none of its bytes."""
+    longest = b".".join([b"a" * 63] * 4)[:253]
+    for host in (longest, longest + b":65535"):
+        assert valid_host(host)
+    for host in (longest + b"a", longest + b"a:65535", b"a" * 30_000, b"[" + b"0" * 30_000 + b"]"):
+        assert not valid_host(host)
     assert client_origin(((b"host", host),), "http", b"127.0.0.1:8080", "", "", ()) == b"http://127.0.0.1:8080"
 
 

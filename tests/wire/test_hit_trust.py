@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import Any, cast
 
 from stock_service.access.gate import Client
@@ -54,6 +56,24 @@ async def test_a_credential_pushed_out_of_the_table_is_checked_anew() -> None:
     assert wire.hits == hits
     await connection.send(get())
     assert wire.hits == hits + 1
+
+
+async def test_long_credentials_are_judged_and_not_remembered() -> None:
+    """Whoever may send any, or is refused each time, could fill the memory with them: 30 KB each, by the thousand."""
+    for anonymous, status in ((False, 401), (True, 200)):
+        wire = Wire(anonymous=anonymous)
+        await wire.warm(get())
+        connection = wire.connect()
+        tracemalloc.start()
+        try:
+            for number in range(200):
+                await connection.send(get(key=f"{number:030000}"))
+                assert connection.transport.written.startswith(b"HTTP/1.1 %d" % status)
+                connection.transport.written.clear()
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 50 * 30_000
+        finally:
+            tracemalloc.stop()
 
 
 async def test_a_credential_is_believed_on_while_it_is_checked() -> None:

@@ -43,7 +43,7 @@ class Framing:
 
 
 _BODILESS = Framing(0)
-_valid_host = lru_cache(maxsize=256)(valid_host)  # clients name one host over and over
+_valid_host = lru_cache(maxsize=64)(valid_host)  # clients name one host over and over
 
 
 def judge_line(line: bytes, limits: HeadLimits) -> Fault | None:

@@ -17,6 +17,7 @@ from stock_service.web.lookup import Trusted
 from stock_service.web.origin import ORIGIN_FIELDS
 
 FIELDS_MAX = 32
+READ_MAX_BYTES = 1_024  # of all values that are read: longer ones are not worth the memory of the tables here
 _REMEMBERED = 256
 _REMEMBERED_CREDENTIALS = 4_096
 
@@ -80,8 +81,8 @@ def read_head(fields: HeaderFields, says: bytes = b"") -> Head | None:
     `says` is what the answer has to say about the connection: `close`, or `keep-alive` to a client of HTTP/1.0.
     """
     weighty = dict(each := [field for field in fields if field[0] in _WEIGHTY])
-    if len(weighty) != len(each) or len(fields) > FIELDS_MAX:
-        return None  # something is there twice
+    if len(weighty) != len(each) or len(fields) > FIELDS_MAX or len(b"".join(weighty.values())) > READ_MAX_BYTES:
+        return None  # something is there twice, or far more than usual
     take = weighty.pop
     credential = _credential(take(b"authorization", b""))
     packed = _takes_gzip(take(b"accept-encoding", b""))

@@ -23,6 +23,7 @@ TRUST_FOR = 2.0  # with the two seconds between looks at the keys file, a revoke
 TRUSTED_MAX = 10_000
 LINES_MAX = 65_536
 LINE_MAX_BYTES = 512  # longer targets are not worth their memory
+CREDENTIAL_MAX_CHARS = 512  # nor are longer credentials, where any is accepted
 LINES_PER_ENTRY = 32  # spellings of one question; one team's many `apiKey=` are as many lines
 
 
@@ -75,7 +76,8 @@ class Lookup:
 
         Learns less, or nothing, from whatever is out of the ordinary; that costs speed only.
         """
-        self._trust(exchange.credential, client, exchange.started_at)
+        if exchange.credential is None or len(exchange.credential) <= CREDENTIAL_MAX_CHARS:
+            self._trust(exchange.credential, client, exchange.started_at)
         if entry.kept and request.accept == "json" and exchange.method in ("GET", "HEAD"):
             in_query = credential_of((), exchange.query) if exchange.query else None
             self._point(_line(exchange), entry, in_query, exchange.method)

@@ -10,7 +10,10 @@ import re
 from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
+# A name has up to 253 characters: what is longer only fills the copies of answers whose links it would stand in.
+_HOST = re.compile(
+    rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{1,45}\])(?::[0-9]{1,5})?\Z",
+)
 ORIGIN_FIELDS = frozenset({b"host", b"x-forwarded-host", b"x-forwarded-proto"})  # all that is read of a request here
 
 Networks = Collection[IPv4Network | IPv6Network]
