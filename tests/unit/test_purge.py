@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
 from unittest import mock
 
@@ -12,17 +13,23 @@ import pytest
 
 from stock_service.base.errors import CircuitOpen, VendorFailed
 from stock_service.base.reply import Reply
+from stock_service.cache.bar_questions import SeriesKey
+from stock_service.cache.chunks import split_page
 from stock_service.cache.outdated import Outdated
+from stock_service.cache.policy import Policy, PolicySettings
+from stock_service.cache.ranges import Span
 from stock_service.cache.series_store import SeriesStore
+from stock_service.market.calendar import Calendar
 from stock_service.reads.decide import ANY_WAY, Wishes
 from stock_service.reads.fleet import Recalled, Seat
+from stock_service.reads.market_days import DAILY, Began, MarketDays, Taken, day_request
 from stock_service.reads.purge import Purge, Reach
 from stock_service.reads.read_path import Answer, Via
-from stock_service.reads.sources import Errand, VendorSource
+from stock_service.reads.sources import Brought, Errand, VendorSource
 from stock_service.upstream.call import Priority
 from stock_service.upstream.outcome import ExchangeFailed, Fault
 from stock_service.vendor.request import ask
-from tests.support.clock import settle
+from tests.support.clock import ManualClock, settle
 from tests.support.reading import LIFETIME, Desk, make_desk
 from tests.support.whole import whole_gateway
 
@@ -187,3 +194,35 @@ async def test_every_page_of_a_list_and_every_answer_by_another_name_is_purged_a
         for target in targets:
             assert (await whole.browser.get(target)).status == 200
         assert len(whole.vendor.calls) == others + len(targets)
+
+
+async def test_what_is_purged_does_not_come_back_out_of_a_whole_market_day_somebody_fetched_before() -> None:
+    """Others may have kept the day; the warmer takes it apart as if it had been fetched when its round began."""
+    clock, store, calendar = ManualClock(wall=1_705_000_000.0), SeriesStore(1 << 20), Calendar()
+    day, start = date(2024, 1, 3), 1_704_258_000_000
+    bar = f'{{"c":1.5,"t":{start}}}'
+    rows = ",".join(f'{{"T":"{ticker}","c":1.5,"t":{start + 57_600_000}}}' for ticker in ("SEEN", "META", "OTHER"))
+    whole = Reply(200, "application/json", b'{"results":[%b]}' % rows.encode(), clock.monotonic())
+
+    class Kept:
+        """A whole-market day as it was."""
+
+        async def fetch(self, _: Errand) -> Brought:
+            return Brought(whole, LIFETIME)
+
+    async def make_room() -> None:
+        """There is room."""
+
+    policy = Policy(calendar, PolicySettings())
+    days = MarketDays(source=Kept(), store=store, make_room=make_room, policy=policy, calendar=calendar, clock=clock)
+    witness, span = SeriesKey("SEEN", DAILY, adjusted=True), Span(start, start + 86_400_000)
+    page = split_page(b'{"results":[%b]}' % bar.encode(), witness.size)
+    store.merge(witness, span, page, [(span, LIFETIME)], clock.monotonic(), clock.monotonic())
+    clock.shift(1.0)
+    store.refuse_older("META", clock.monotonic())
+    clock.shift(1.0)
+    errand = Errand(day_request(day), clock.monotonic() + 9.0, Priority.BACKFILL, False, lambda: None, {})
+    began = Began(clock.monotonic(), clock.wall())
+    assert await days.take(day, ["META", "OTHER"], ["SEEN"], began, errand) is Taken.TAKEN
+    assert store.keys_of("OTHER")
+    assert not store.keys_of("META")

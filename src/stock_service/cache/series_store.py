@@ -93,7 +93,7 @@ class SeriesStore:
         `parts` are the lifetimes of all of `answered` in order (`bar_lifetimes.judge_parts`). `fetched_at` is when
         its fetch began; a page fetched before the ticker was last forgotten is not taken.
         """
-        if fetched_at < max(self._all_forgotten, self._forgotten.get(key.ticker, _LONG_AGO)):
+        if fetched_at < self.counts_from(key.ticker):
             return Merged.OLDER
         if answered.start >= answered.stop:
             return Merged.OLDER
@@ -147,6 +147,10 @@ class SeriesStore:
                 packed += series.pack_cell(cell)
                 self.weight_bytes += series.weight_bytes - before
         return packed
+
+    def counts_from(self, ticker: str) -> float:
+        """Return the instant before which no page about `ticker` that is taken over may have been fetched."""
+        return max(self._all_forgotten, self._forgotten.get(ticker, _LONG_AGO))
 
     def refuse_older(self, ticker: str | None, since: float) -> None:
         """Take over no page about `ticker`, or none at all when it is None, whose fetch began before `since`.

@@ -2,7 +2,8 @@
 
 Exact is shown, not believed: on every day the bars of a few stocks that were asked for one by one are compared with
 their rows byte for byte. A page that differs is dropped; one that cannot be compared is not used. A stock without a
-row is not taken for one without a bar: it may be left out of whole-market answers.
+row is not taken for one without a bar: it may be left out of whole-market answers. One whose bars were forgotten since
+the day was fetched, which another process may have kept from before, is not taken out of it.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class MarketDays:
             return Taken.DIFFERS
         span = self._span(day)
         for number, ticker in enumerate(tickers):
-            if ticker in bars:
+            if ticker in bars and brought.reply.fetched_at >= self._store.counts_from(ticker):
                 self._merge(SeriesKey(ticker, DAILY, adjusted=True), span, bars[ticker], began)
             if number % _MERGED_AT_ONCE == 0:
                 await self._make_room()
