@@ -13,6 +13,7 @@ import pytest
 from stock_service.base.events import Purged
 from stock_service.cache import purge_list
 from stock_service.cache.purge_list import parse_purges
+from stock_service.cache.shared_store import SharedStore
 from stock_service.reads.purge import Reach
 from stock_service.reads.purge_feed import HEARD_FOR
 from tests.support.clock import ManualClock
@@ -89,7 +90,7 @@ async def test_what_is_purged_here_is_forgotten_there_and_not_recalled_by_those_
         assert [told.keeps("MSFT"), other.keeps("MSFT")] == [ticker is not None] * 2
         assert await other.recall("MSFT") == (b"right" if ticker else None)
         assert [each for each in other.pod.events.events if isinstance(each, Purged)] == [
-            Purged(swept.entries, 0, "fleet", "fleet")
+            Purged(swept.entries, 0, "fleet", "fleet", ticker or "everything")
         ]
         assert told.pod.events.count(Purged) == 0  # whoever was told says so itself, once
     async with make() as later:
@@ -140,6 +141,22 @@ async def test_instances_whose_clocks_are_a_little_apart_hold_to_a_purge_all_the
         await until(lambda: not other.keeps("AAPL"), HEARD_WITHIN)
         await told.fetch("AAPL", b"mended")
         assert await told.recall("AAPL") == b"mended"
+
+
+async def test_a_purge_after_the_stores_clock_was_set_back_is_heard_all_the_same(lasting: RedisServer) -> None:
+    """By another server that took over, say: its instant comes before that of the purge before it."""
+    lasting.admin.flushall()
+    async with on(lasting) as told, on(lasting) as other:
+        await told.feed.forget("AAPL")
+        await until(lambda: other.outdated.purged_from(prev("AAPL")) > 0, HEARD_WITHIN)
+        with mock.patch.object(SharedStore, "_learn"):
+            for each in (told, other):
+                assert isinstance(each.pod, ServerPod)
+                assert each.pod.store._ahead is not None
+                each.pod.store._ahead -= 30.0
+            await other.fetch("AAPL", b"wrong")
+            assert (await told.feed.forget("AAPL")).reach is Reach.FLEET
+            await until(lambda: not other.keeps("AAPL"), HEARD_WITHIN)
 
 
 async def test_who_has_not_heard_the_list_recalls_nothing(make: Make) -> None:

@@ -171,8 +171,13 @@ async def test_admin_purges_one_ticker_after_a_preview(front: Front, keys: Keys)
     assert "tell each of them" in str(done["note"])
     assert front.desk.memory.peek(PREV) is None
     assert front.desk.memory.peek(others) is not None
+    misspelt = await purge({"ticker": ticker.lower()})
+    assert (misspelt["answers"], "spelt as the vendor spells it" in str(misspelt["note"])) == (0, True)
     assert (await purge({"everything": True}))["answers"] == 1
-    assert [event.by for event in front.desk.events.events if isinstance(event, Purged)] == [keys.ids["admin"]] * 2
+    assert "spelt" not in str((await purge({"everything": True}))["note"])
+    purged = [event for event in front.desk.events.events if isinstance(event, Purged)]
+    assert {event.by for event in purged} == {keys.ids["admin"]}
+    assert [event.tickers for event in purged] == [ticker, ticker.lower(), "everything", "everything"]
 
 
 NO_TICKER = "ticker: is not a ticker; 1 to 64 letters, digits and . : - _, such as AAPL or X:BTCUSD"

@@ -125,15 +125,17 @@ class Rescaled(Event):
 
 @record
 class Purged(Event):
-    """An operator had kept answers forgotten. `by` is the admin key's id, or `fleet`: another instance was told.
+    """An operator had kept answers about `tickers`, or everything, forgotten.
 
-    `reached` says who holds to it by now (`reads.purge.Reach`).
+    `by` is the admin key's id, or `fleet`: another instance was told. `reached` says who holds to it by now
+    (`reads.purge.Reach`).
     """
 
     entries: int
     series: int
     by: str
     reached: str
+    tickers: str
 
 
 @record

@@ -23,6 +23,7 @@ _START_EVERY = 0.05  # until the list is heard, again
 _TRIES = 5  # of an order that met another one's write, or a shelf that is looked into
 _AGAIN_AFTER = 0.2
 _SHARED_AGAIN_AFTER = 2 * CLOCKS_DIFFER  # where others hear of a purge, and where they are handed what came after it
+_NAMED_MAX = 10  # tickers in a line of the log
 _NEVER = float("-inf")
 
 
@@ -97,20 +98,20 @@ class PurgeFeed:
         """Do what the list asks for and was not done yet."""
         now = self._clock.monotonic()
         merged = merge_purges((self._known, listed), now_ms, self._keep_ms)
+        news = {ticker: at for ticker, at in merged.items() if at > self._known.get(ticker, 0)}
         swept = await self._purge.heed(
             {
                 None if ticker == EVERYTHING else ticker: min(now, self._shelf.instant_of(at) + CLOCKS_DIFFER)
-                for ticker, at in merged.items()
-                if at > self._known.get(ticker, 0)
+                for ticker, at in news.items()
             }
         )
         self._known = merged
         if swept.entries or swept.series:
-            self._observer.notify(Purged(swept.entries, swept.series, "fleet", self._reach.value))
+            self._observer.notify(Purged(swept.entries, swept.series, "fleet", self._reach.value, _name(news)))
 
     async def _tell_missing(self, listed: Purges, now_ms: int) -> bool:
         own = dict(self._untold)
-        told = {ticker: self._shelf.store_ms(at) or 0 for ticker, at in own.items()}
+        told = {ticker: max(self._shelf.store_ms(at) or 0, self._latest(ticker) + 1) for ticker, at in own.items()}
         merged = merge_purges((self._known, told), now_ms, self._keep_ms)
         if merged.items() - listed.items():
             new = render_purges(merged)
@@ -123,6 +124,12 @@ class PurgeFeed:
                 del self._untold[ticker]
         return True
 
+    def _latest(self, ticker: str) -> int:
+        """Return when `ticker` was last purged. A new order comes after it, also where a clock was set back since:
+        another instance would take it for one it has heeded.
+        """
+        return max(self._known.get(ticker, 0), self._known.get(EVERYTHING, 0))
+
     async def _tell(self) -> bool:
         for attempt in range(_TRIES):
             if attempt:
@@ -132,3 +139,11 @@ class PurgeFeed:
             if await self.poll() and not self._untold:
                 return True
         return False
+
+
+def _name(purges: Purges) -> str:
+    """Return what is purged, as a line of the log says it."""
+    if EVERYTHING in purges:
+        return "everything"
+    named = sorted(purges)
+    return ", ".join(named[:_NAMED_MAX]) + (f" and {len(named) - _NAMED_MAX} more" if len(named) > _NAMED_MAX else "")

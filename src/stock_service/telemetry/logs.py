@@ -137,7 +137,7 @@ class LogObserver:
         self._tell(Level.INFO, event, message, _fields_of(event))
 
     def _purged(self, event: events.Purged) -> None:
-        message = f"purged: {event.entries} answers and {event.series} series of bars; reached: {event.reached}"
+        message = f"purged {event.tickers}: {event.entries} answers, {event.series} series; reached: {event.reached}"
         self._tell(Level.WARNING, event, message, _fields_of(event))
 
     def _warmed(self, event: events.Warmed) -> None:

@@ -123,13 +123,15 @@ class Admin:
     async def _forget(self, exchange: Exchange, operation: Operation, _id: str, by: str) -> Response:
         order = await read_order(exchange, PurgeOrder)
         if bool(order.ticker) is order.everything:
-            raise BadRequest("body", "names neither one ticker nor everything", HOW[PurgeOrder])
+            problem = "names a ticker and everything" if order.ticker else "names neither a ticker nor everything"
+            raise BadRequest("body", problem, HOW[PurgeOrder])
         if order.ticker:
             check_ticker(order.ticker)
         swept = await self._purge.forget(None if order.everything else order.ticker, preview=order.preview)
         if not order.preview:
-            self._observer.notify(Purged(swept.entries, swept.series, by, swept.reach.value))
-        return done(operation, report_purge(swept))
+            named = order.ticker or "everything"
+            self._observer.notify(Purged(swept.entries, swept.series, by, swept.reach.value, named))
+        return done(operation, report_purge(swept, order.ticker))
 
     async def _show_usage(self, exchange: Exchange, operation: Operation, _id: str, _by: str) -> Response:
         return await self._usage.answer(read_parameters(operation, exchange.query))

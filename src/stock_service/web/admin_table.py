@@ -124,6 +124,8 @@ _NOTES: Mapping[Reach, str] = {
     Reach.FLEET: "Forgotten by this instance, and by all on the shared store within 5 seconds, later ones too.",
 }
 
+_NOTHING_OF_IT = " This instance had nothing of it: is it spelt as the vendor spells it (AAPL, BRK.B, X:BTCUSD)?"
+
 _DAY = {"type": "string", "format": "date"}
 
 OPERATIONS = (
@@ -221,9 +223,10 @@ def match_admin(path: str) -> tuple[dict[str, Operation], str]:
     return found, key_id
 
 
-def report_purge(swept: Swept) -> PurgeReport:
-    """Return what an operator is told of a purge."""
+def report_purge(swept: Swept, ticker: str) -> PurgeReport:
+    """Return what an operator is told of a purge of `ticker`; of everything when it is empty."""
     reach = swept.reach
+    misspelt = bool(ticker) and not swept.entries and not swept.series
     return PurgeReport(
         preview=reach is Reach.NOBODY,
         answers=swept.entries,
@@ -231,7 +234,7 @@ def report_purge(swept: Swept) -> PurgeReport:
         bytes=swept.bytes,
         first_keys=list(swept.sample),
         reached=reach.value,
-        note=_NOTES[reach],
+        note=_NOTES[reach] + (_NOTHING_OF_IT if misspelt else ""),
     )
 
 
