@@ -37,7 +37,7 @@ per = "1s"
   started, exit code 2. Should Kubernetes inject names for a Service called `stocks`, set `enableServiceLinks: false`.
 - The vendor key comes from `STOCKS_UPSTREAM__API_KEY`, or the file `STOCKS_UPSTREAM__API_KEY_FILE` names (both at
   once is a fault), or `POLYGON_API_KEY`, or `MASSIVE_API_KEY`.
-- The client commands (`status`, `quote`, `bars`, `quality`, `keys usage`) read `STOCKS_CLIENT_URL` and
+- The client commands (`status`, `quote`, `bars`, `quality`, `purge`, `keys usage`) read `STOCKS_CLIENT_URL` and
   `STOCKS_CLIENT_KEY`.
 
 ## Settings

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from stock_service.cli.main import COMMANDS, main
 from tests.support.tools import ROOT
 
-OPERATORS = ("doctor", "smoke", "watch", "backup", "restore", "diff", "drill", "runbook")
+OPERATORS = ("doctor", "smoke", "watch", "purge", "backup", "restore", "diff", "drill", "runbook")
 PAGE = (ROOT / "docs" / "operations.md").read_text().partition("## Commands")[2].partition("\n## ")[0]
 
 

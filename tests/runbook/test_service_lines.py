@@ -12,11 +12,13 @@ from urllib.request import urlopen
 
 import pytest
 
+from stock_service.reads.purge_feed import HEARD_FOR
 from tests.support.kube_chart import CHART, Manifest, render
 from tests.support.nginx_front import Front, nginx_front
 from tests.support.runbook import promised, typed
 from tests.support.running import Pair, running_pair
 
+PREV = "http://localhost:8080/v2/aggs/ticker/AAPL/prev"
 LOOPBACK_ALLOWED = ("--set", "ingress.restricted.allowedCidrs={127.0.0.0/8}")
 
 
@@ -75,6 +77,29 @@ def test_an_overridden_breaker_is_let_decide_again(tmp_path: Path) -> None:
         assert "stock_service_circuit_breaker_override 1.0" in here("curl http://localhost:8080/metrics", pair)
         here(f"{key}; {line}", pair)
         assert "stock_service_circuit_breaker_override 0.0" in here("curl http://localhost:8080/metrics", pair)
+
+
+def test_wrong_answers_are_forgotten_where_the_line_says(tmp_path: Path) -> None:
+    """Here by the only pod there is; with a store by all (`tests/contract/test_purged_everywhere.py`)."""
+    keys = tmp_path / "keys.jsonl"
+    made = shell(f"{sys.executable} -m stock_service keys create ops --admin --file {keys}")
+    preview = typed('stock-service purge AAPL --preview --url http://localhost:8080 --key "$ADMIN_KEY"')
+    purge = typed('stock-service purge AAPL --url http://localhost:8080 --key "$ADMIN_KEY"')
+    promised("wrong-answers", "one pod tells the others within 5 seconds")
+    assert HEARD_FOR == 5.0
+    promised("wrong-answers", "exit code 1 means that only the pod that was told could be reached")
+    with running_pair(flags={"access.keys_file": str(keys)}) as pair:
+
+        def type_in(line: str) -> str:
+            words = line.replace("stock-service", f"{sys.executable} -m stock_service", 1)
+            return here(f"ADMIN_KEY={made.strip()}; {words}", pair)
+
+        here(f'ADMIN_KEY={made.strip()}; curl -f -H "Authorization: Bearer $ADMIN_KEY" {PREV}', pair)
+        for line in (preview, purge):
+            assert type_in(line).startswith("AAPL: 1 answers and 0 series of bars")
+        told = type_in(purge)
+        assert told.startswith("AAPL: 0 answers")
+        assert "tell each of them" in told
 
 
 def test_the_cache_lines_show_hits_and_misses(pair: Pair) -> None:

@@ -22,8 +22,8 @@ from stock_service.cli.exit_codes import ExitCode
 def purge(ticker: str | None, url: str, key: str | None, *, everything: bool, preview: bool, as_json: bool) -> None:
     """Forget what is kept of TICKER: what comes next is fetched from the vendor. Needs an admin key.
 
-    Exit codes: 0 all instances that could keep it are reached, 1 only the one that was told (or it refused), 2 wrong
-    call, 3 nobody answers.
+    Exit codes: 0 all instances that share a store or a folder with the one that was told are reached, 1 only that one
+    (or it refused), 2 wrong call, 3 nobody answers.
     """
     if bool(ticker) is everything:
         raise click.UsageError("name one TICKER, or say --everything")
