@@ -6,7 +6,8 @@ is fresh or being renewed. Everything else, whatever the reason, goes to the ASG
 there. Both give the same answer but for ages, dates and request ids.
 
 A block of header lines is remembered per connection only when the parser has seen a whole message end with it
-(`on_message_complete`), and only byte for byte: what a body contains is never taken for a request.
+(`on_message_complete`), and compared byte for byte, save the values of fields that nobody reads (`hit_template`): what
+a body contains is never taken for a request.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class HitProtocol(GuardedProtocol):
         if self.free:
             line = data.removesuffix(self._ending)
             if line != data:  # all that follows the line is remembered
+                # Locals: an attribute that is called without becoming one is looked up in the class first.
                 find, give, meaning = self.find, self.give, self._meaning
                 target = find(line)
                 if target is not None and meaning is not None and give(self, target, meaning):
