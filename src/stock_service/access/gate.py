@@ -210,7 +210,7 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> str |
     """
     found: set[bytes] = set()
     for name, value in headers:
-        if len(name) == len(_HEADER) and name.lower() == _HEADER:
+        if name.lower() == _HEADER:
             scheme, _, credential = value.strip().partition(b" ")
             if scheme.lower() == _SCHEME and credential.strip():
                 found.add(credential.strip())

@@ -33,20 +33,6 @@ class Silent:
         """Ignore `event`."""
 
 
-class Broadcast:
-    """Passes each event to several observers in order."""
-
-    __slots__ = ("_observers",)
-
-    def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
-
-    def notify(self, event: Event) -> None:
-        """Pass `event` on."""
-        for observer in self._observers:
-            observer.notify(event)
-
-
 # --- one request -------------------------------------------------------------------------------------------
 
 

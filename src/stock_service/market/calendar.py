@@ -9,7 +9,7 @@ table does not cover is refused by `supports`; its weekdays are taken for ordina
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from stock_service.market.closures import CLOSED_DAYS, EARLY_CLOSE_DAYS, FIRST_YEAR, LAST_YEAR
@@ -63,7 +63,7 @@ class Calendar:
         self._closed = frozenset(closed)
         self._early = dict(early)
         self._spans: dict[Market, _Span] = {}
-        self._days: dict[tzinfo, _Day] = {}  # the last one asked about
+        self._days: dict[Market, _Day] = {}  # the last one asked about
 
     def learn(self, closed: Collection[date] = (), early: Mapping[date, time] | None = None) -> None:
         """Take over these closed days and early closes (New York time) of the exchange; none is ever taken back."""
@@ -121,12 +121,12 @@ class Calendar:
 
     def day_of(self, market: Market, wall: float) -> date:
         """Return the market's calendar day at Unix second `wall` (UTC days for crypto and FX, New York's otherwise)."""
-        zone = zone_of(market)
-        known = self._days.get(zone)
+        known = self._days.get(market)
         if known is not None and known.from_at <= wall < known.until_at:
             return known.day
+        zone = zone_of(market)
         day = datetime.fromtimestamp(wall, zone).date()
-        self._days[zone] = _Day(instant(day, _MIDNIGHT, zone), instant(day + _DAY, _MIDNIGHT, zone), day)
+        self._days[market] = _Day(instant(day, _MIDNIGHT, zone), instant(day + _DAY, _MIDNIGHT, zone), day)
         return day
 
     def day_start(self, market: Market, day: date) -> float:

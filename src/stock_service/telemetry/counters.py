@@ -125,9 +125,13 @@ class Counters:
 
     def notify(self, event: Event) -> None:
         """Count `event`; events that answer no question of the table are ignored."""
-        taker = self._takers.get(type(event))
+        taker = self.taker_of(type(event))
         if taker is not None:
             taker(event)
+
+    def taker_of(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        """Return what counts events of `kind`, or None when nothing does."""
+        return self._takers.get(kind)
 
     def _start(self, sets: ClosedSets) -> None:
         for metric, series in self.values.items():

@@ -102,11 +102,16 @@ class LogObserver:
 
     def notify(self, event: Event) -> None:
         """Write the line of `event`; what only metrics need shows at DEBUG."""
-        teller = self._tellers.get(type(event))
+        teller = self.taker_of(type(event))
         if teller is not None:
             teller(event)
-        elif self._talks:
-            self._tell(Level.DEBUG, event, type(event).__name__, _fields_of(event))
+
+    def taker_of(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        """Return what writes the line of events of `kind`, or None when they have none."""
+        return self._tellers.get(kind) or (self._any_event if self._talks else None)
+
+    def _any_event(self, event: Event) -> None:
+        self._tell(Level.DEBUG, event, type(event).__name__, _fields_of(event))
 
     def _request_finished(self, event: events.RequestFinished) -> None:
         fields: dict[str, FieldValue] = {

@@ -6,13 +6,15 @@ ten tenths of its span. It only counts; whoever asks decides what the counts mea
 
 from __future__ import annotations
 
+import math
+
 _BUCKETS = 10
 
 
 class RollingCounts:
     """Counts of the last `window_for` seconds, in ten buckets."""
 
-    __slots__ = ("_bucket_for", "_marked", "_newest", "_sums", "_total")
+    __slots__ = ("_begun", "_bucket_for", "_forgotten", "_marked", "_newest", "_total", "_turns_at")
 
     def __init__(self, window_for: float) -> None:
         self._bucket_for = window_for / _BUCKETS
@@ -21,31 +23,32 @@ class RollingCounts:
     def clear(self) -> None:
         """Forget everything."""
         self._newest = 0
-        self._total = [0] * _BUCKETS
-        self._marked = [0] * _BUCKETS
-        self._sums = (0, 0)  # of the window that ends with the newest bucket: asked for at every call
+        self._turns_at = -math.inf  # when the newest bucket ends
+        self._total = 0  # since the last `clear`, as is `_marked`
+        self._marked = 0
+        self._begun = [(0, 0)] * _BUCKETS  # both as they were when each bucket began
+        self._forgotten = (0, 0)  # when the oldest bucket in the window of the newest did
 
     def add(self, now: float, total: int = 1, marked: int = 0) -> tuple[int, int]:
         """Add to the bucket of `now`; return what `sums` says then."""
-        bucket = int(now / self._bucket_for)
-        if bucket > self._newest:
-            self._turn(bucket)
-        place = self._newest % _BUCKETS
-        self._total[place] += total
-        self._marked[place] += marked
-        self._sums = sums = (self._sums[0] + total, self._sums[1] + marked)
-        return sums
+        if now >= self._turns_at:
+            self._turn(int(now / self._bucket_for))
+        self._total += total
+        self._marked += marked
+        old_total, old_marked = self._forgotten
+        return self._total - old_total, self._marked - old_marked
 
     def sums(self, now: float) -> tuple[int, int]:
         """Return `(total, marked)` of the window that ends at `now`; changes nothing."""
-        gone = min(max(0, int(now / self._bucket_for) - self._newest), _BUCKETS)
-        if not gone:
-            return self._sums
-        kept = [(self._newest - back) % _BUCKETS for back in range(_BUCKETS - gone)]
-        return sum(self._total[place] for place in kept), sum(self._marked[place] for place in kept)
+        gone = max(0, int(now / self._bucket_for) - self._newest)
+        if gone >= _BUCKETS:
+            return 0, 0
+        old_total, old_marked = self._begun[(self._newest + gone + 1) % _BUCKETS] if gone else self._forgotten
+        return self._total - old_total, self._marked - old_marked
 
     def _turn(self, newest: int) -> None:
         for bucket in range(max(self._newest + 1, newest - _BUCKETS + 1), newest + 1):
-            self._total[bucket % _BUCKETS] = self._marked[bucket % _BUCKETS] = 0
-        self._newest = newest
-        self._sums = (sum(self._total), sum(self._marked))
+            self._begun[bucket % _BUCKETS] = (self._total, self._marked)
+        self._newest = max(newest, self._newest)
+        self._turns_at = (self._newest + 1) * self._bucket_for
+        self._forgotten = self._begun[(self._newest + 1) % _BUCKETS]

@@ -113,12 +113,14 @@ class _Branch:
         branch = self
         for place in range(at, len(segments)):
             literal, parameter = branch.literals.get(segments[place]), branch.parameter
-            if literal is not None and parameter is not None:
+            if literal is None:
+                if parameter is None:
+                    return None
+                branch = parameter
+            elif parameter is None:
+                branch = literal
+            else:
                 return literal.find(segments, place + 1) or parameter.find(segments, place + 1)
-            following = literal or parameter
-            if following is None:
-                return None
-            branch = following
         return branch.endpoint
 
 

@@ -162,9 +162,9 @@ class GuardedConnection(HttpToolsProtocol):
 
     def held(self) -> bool:
         """Whether bytes already here must wait, so that reading more would only fill the memory."""
-        if self.phase is Phase.OVER:
-            return False
-        return self.flow.write_paused or (self.phase is Phase.HEAD and self.waiting)
+        if self.flow.write_paused:
+            return self.phase is not Phase.OVER
+        return self.waiting and self.phase is Phase.HEAD
 
     def settle(self) -> None:
         """Work out whether the next bytes may be answered as a hit."""

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from ipaddress import ip_network
 
 from stock_service import __version__
+from stock_service.base.broadcast import Broadcast
 from stock_service.base.clock import Clock
-from stock_service.base.events import BreakerOverridden, Broadcast, Observer
+from stock_service.base.events import BreakerOverridden, Observer
 from stock_service.config.sections import Settings
 from stock_service.reads.quality_desk import QualityDesk
 from stock_service.reads.questions import Questions
