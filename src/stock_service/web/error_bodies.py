@@ -143,7 +143,8 @@ _REFUSALS = {
 
 def _not_allowed(error: NotAllowed) -> _Told:
     if error.reason == "admin-only":
-        return _Told(403, "admin-only", "This route needs a key with the right `admin`.")
+        how = "`stock-service keys create NAME --admin` makes one."
+        return _Told(403, "admin-only", f"This route needs a key with the right `admin`: {how}")
     reason = error.reason if error.reason in _REFUSALS else "unknown"
     return _Told(401, f"key-{reason}", _REFUSALS[reason])
 
