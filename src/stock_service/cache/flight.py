@@ -40,7 +40,7 @@ class Flights(Generic[T]):
     def __init__(self, clock: Clock, linger_for: float = 0.5) -> None:
         self._clock = clock
         self._linger_for = linger_for
-        self._running: dict[str, asyncio.Task[T]] = {}
+        self._running: dict[str, asyncio.Task[T | Exception]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._failed: dict[str, tuple[float, ServiceError]] = {}
 
@@ -68,13 +68,13 @@ class Flights(Generic[T]):
         await self._wait(key, task, until - begun)
         if not task.done() or task.cancelled():
             raise VendorSlow(self._clock.monotonic() - begun)
-        error = task.exception()
-        if error is None:
-            return Landed(task.result(), joined)
-        # One shared instance would collect a traceback entry per waiter.
-        raise _fresh(error) from error
+        flown = task.result()
+        if isinstance(flown, Exception):
+            # One shared instance would collect a traceback entry per waiter.
+            raise _fresh(flown) from flown
+        return Landed(flown, joined)
 
-    def launch(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+    def launch(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T | Exception]:
         """Start the flight of `key` unless one runs; return its task. Nobody has to wait for it."""
         running = self._running.get(key)
         if running is not None:
@@ -82,7 +82,6 @@ class Flights(Generic[T]):
         # An empty context: no asker's request id, trace or deadline leaks into work done for all.
         task = asyncio.get_running_loop().create_task(self._fly(key, start), context=contextvars.Context())
         self._running[key] = task
-        task.add_done_callback(_read_error)
         return task
 
     async def aclose(self, within: float) -> int:
@@ -96,12 +95,14 @@ class Flights(Generic[T]):
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
 
-    async def _fly(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _fly(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T | Exception:
+        """Return what was fetched, or why it was not: raised, it would be lost where nobody waits."""
         try:
             value = await start()
-        except ServiceError as error:
-            self._keep_failure(key, error)
-            raise
+        except Exception as error:  # noqa: BLE001 - those who wait raise it
+            if isinstance(error, ServiceError):
+                self._keep_failure(key, error)
+            return error
         else:
             self._failed.pop(key, None)
             return value
@@ -114,7 +115,7 @@ class Flights(Generic[T]):
         for woken in self._waiting.pop(key, ()):
             _settle(woken)
 
-    async def _wait(self, key: str, task: asyncio.Task[T], seconds: float) -> None:
+    async def _wait(self, key: str, task: asyncio.Task[T | Exception], seconds: float) -> None:
         """Wait for `task` without owning it: leaving early or being cancelled does not touch it."""
         if task.done():
             return
@@ -145,17 +146,11 @@ class Flights(Generic[T]):
         del self._failed[key]
 
 
-def _read_error(task: asyncio.Task[Any]) -> None:
-    """Look at how `task` ended although nobody may be waiting, or asyncio reports its error as never retrieved."""
-    if not task.cancelled():
-        task.exception()
-
-
 def _settle(woken: asyncio.Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)
 
 
-def _fresh(error: BaseException) -> BaseException:
+def _fresh(error: Exception) -> Exception:
     """Return a new error saying the same; anything outside the family is passed on as it is."""
     return type(error)(*error.args) if isinstance(error, ServiceError) else error

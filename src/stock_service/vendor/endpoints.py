@@ -88,6 +88,8 @@ class Endpoint:
 
     def accepts_media(self, content_type: str) -> bool:
         """Return whether an answer of this content type is one the route gives."""
+        if content_type in self.media:
+            return True
         kind = content_type.partition(";")[0].strip().lower()
         return kind in self.media or kind.partition("/")[0] + "/*" in self.media
 

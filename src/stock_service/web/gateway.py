@@ -11,7 +11,7 @@ import asyncio
 from stock_service.base.clock import Clock
 from stock_service.base.errors import BadRequest
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry, Variant
-from stock_service.reads.decide import Wishes
+from stock_service.reads.decide import ANY_WAY, Wishes
 from stock_service.reads.read_path import Answer, ReadPath
 from stock_service.vendor.edge import edge_headers
 from stock_service.vendor.request import VendorRequest, parse_request
@@ -94,12 +94,14 @@ def read_wishes(exchange: Exchange, asker: Asker) -> Wishes:
 
     `no-cache` needs the right of that name: otherwise any client could spend the vendor's quota.
     """
-    asked = exchange.header(b"cache-control")
+    asked, edge = exchange.header(b"cache-control"), edge_headers(exchange.headers)
+    if not asked and not edge:
+        return ANY_WAY
     directives = {part.strip().lower() for part in asked.split(b",")} if asked else ()
     return Wishes(
         force=b"no-cache" in directives and asker.no_cache,
         only_cached=b"only-if-cached" in directives,
-        edge=edge_headers(exchange.headers),
+        edge=edge,
     )
 
 
