@@ -24,6 +24,7 @@ from stock_service.reads.decide import ANY_WAY, Wishes
 from stock_service.reads.fleet import Recalled, Seat
 from stock_service.reads.market_days import DAILY, Began, MarketDays, Taken, day_request
 from stock_service.reads.purge import Purge, Reach
+from stock_service.reads.purge_feed import PurgeFeed
 from stock_service.reads.read_path import Answer, Via
 from stock_service.reads.sources import Brought, Errand, VendorSource
 from stock_service.upstream.call import Priority
@@ -226,3 +227,30 @@ async def test_what_is_purged_does_not_come_back_out_of_a_whole_market_day_someb
     assert await days.take(day, ["META", "OTHER"], ["SEEN"], began, errand) is Taken.TAKEN
     assert store.keys_of("OTHER")
     assert not store.keys_of("META")
+
+
+async def test_a_shelf_that_writes_nothing_and_takes_its_time_about_it_costs_the_operator_a_few_seconds() -> None:
+    """A disk another program has locked: whoever types the order must get its answer before his client gives up."""
+    desk = make_desk()
+
+    class Locked:
+        """Is read at once; a write ends in vain, late."""
+
+        up = True
+
+        def store_ms(self, instant: float) -> int:
+            return round(instant * 1000)
+
+        async def purges(self) -> bytes:
+            return b""
+
+        async def swap_purges(self, old: bytes, new: bytes) -> None:
+            await desk.clock.sleep(1.8)
+
+    purge = Purge(desk.memory, SeriesStore(1 << 20), desk.outdated, desk.clock)
+    feed = PurgeFeed(Locked(), purge, Reach.MACHINE, 86_400.0, desk.clock, desk.events)  # type: ignore[arg-type]
+    ordered = asyncio.create_task(feed.forget("AAPL"))
+    await desk.clock.advance(4.5)
+    assert ordered.done()
+    assert (await ordered).reach is Reach.CUT_OFF
+    assert feed.untold == 1

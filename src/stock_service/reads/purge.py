@@ -61,7 +61,7 @@ class Purge:
         return swept
 
     async def heed(self, since: Mapping[str | None, float]) -> Swept:
-        """Forget of each ticker, of everything for None, what was fetched before `since` (monotonic)."""
+        """Forget of each ticker, of all for None, its bars and the answers fetched before `since` (monotonic)."""
         return await self._sweep(since, preview=False) if since else Swept()
 
     async def _sweep(self, since: Mapping[str | None, float], *, preview: bool) -> Swept:

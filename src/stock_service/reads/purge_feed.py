@@ -20,7 +20,7 @@ from stock_service.reads.purge import Purge, Reach, Swept
 HEARD_FOR = 5.0  # seconds
 POLL_EVERY = 1.0
 _START_EVERY = 0.05  # until the list is heard, again
-_TRIES = 5  # of an order that met another one's write, or a shelf that is looked into
+_TELLS_FOR = 2.0  # an order that met another one's write, or a shelf that is looked into; then it has its answer
 _AGAIN_AFTER = 0.2
 _SHARED_AGAIN_AFTER = 2 * CLOCKS_DIFFER  # where others hear of a purge, and where they are handed what came after it
 _NAMED_MAX = 10  # tickers in a line of the log
@@ -131,13 +131,13 @@ class PurgeFeed:
         return max(self._known.get(ticker, 0), self._known.get(EVERYTHING, 0))
 
     async def _tell(self) -> bool:
-        for attempt in range(_TRIES):
-            if attempt:
-                await self._clock.sleep(_AGAIN_AFTER)
-            if not self._shelf.up:
-                return False
+        until = self._clock.monotonic() + _TELLS_FOR
+        while self._shelf.up:
             if await self.poll() and not self._untold:
                 return True
+            if self._clock.monotonic() >= until:
+                break
+            await self._clock.sleep(_AGAIN_AFTER)
         return False
 
 
