@@ -195,11 +195,12 @@ class Breaker:
         if permit.generation != self._generation:
             self._late += 1
             return Settlement.LATE
-        if self._state is State.HALF_OPEN:
+        ignored = verdict is Verdict.IGNORED
+        if not self._ordinary and self._state is State.HALF_OPEN:
             self._settle_probe(verdict, now, wish)
-        elif verdict is not Verdict.IGNORED:
+        elif not ignored:
             self._record(verdict, now, wish)
-        return Settlement.IGNORED if verdict is Verdict.IGNORED else Settlement.COUNTED
+        return Settlement.IGNORED if ignored else Settlement.COUNTED
 
     def peek(self, now: float) -> BreakerView:
         """Look without changing anything."""

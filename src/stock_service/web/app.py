@@ -122,7 +122,7 @@ class App:
 
     def _check(self, exchange: Exchange, part: Part) -> None:
         """Raise what `exchange` is refused for before anybody looks into it."""
-        if part is not Part.ADMIN and exchange.method not in _READ_METHODS:
+        if exchange.method not in _READ_METHODS and part is not Part.ADMIN:
             raise WrongMethod(*_READ_METHODS)
         if part is Part.NOBODY:
             raise NotFound("route", exchange.path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 # A name has up to 253 characters: what is longer only fills the copies of answers whose links it would stand in.
@@ -35,6 +36,7 @@ def client_origin(
     return b"%b://%b" % (chosen_scheme, host if valid_host(host) else local)
 
 
+@lru_cache(maxsize=64)  # as many as there are addresses to listen on
 def local_authority(server: tuple[str, int | None] | None) -> bytes:
     """Return `host:port` of the address a connection came in on, `localhost` where there is none to name."""
     if server is None:
