@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from stock_service.base.events import ConnectionRefused
+from stock_service.base.events import ConnectionRefused, Faulted
 from tests.support.corpus import head
 from tests.support.wire import HIT, KEY, LOST, Wire, get
 
@@ -129,6 +129,16 @@ async def test_nobody_is_let_in_for_a_trailer() -> None:
     raw = head(f"GET {HIT} HTTP/1.1", _HOST, _CHUNKED, body=f"0\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode())
     [answer] = (await wire.connect().send(raw)).answers()
     assert answer.status == 401
+
+
+async def test_a_refused_body_is_not_asked_for_afterwards() -> None:
+    """It came with its head and was refused before the application could ask, which would be written after the end."""
+    wire = Wire()
+    raw = head(_ECHO, _HOST, _CHUNKED, "Expect: 100-continue", body=b"no size\r\n")
+    connection = await wire.connect().send(raw)
+    [answer] = connection.answers()
+    assert (answer.status, b"100 Continue" in connection.output) == (400, False)
+    assert wire.observer.count(Faulted) == 0
 
 
 async def test_an_upgrade_is_answered_plainly_and_ends_the_connection() -> None:

@@ -225,6 +225,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self.waiting:
             half = self.cycle.response_started
             self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False  # an application that begins only now must not ask for more
             self.cycle.message_event.set()
         if self.transport.is_closing():
             self._over()
