@@ -34,6 +34,7 @@ from stock_service.web.guard_limits import Limits
 from stock_service.web.hit_protocol import HitProtocol, make_protocol
 from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import Lookup
+from stock_service.web.origin import Networks
 from stock_service.web.routes import Part
 from tests.fuzz.turns import TurnLoop
 from tests.support.clock import ManualClock
@@ -68,9 +69,9 @@ _AGED_FOR = 70.0
 
 
 class Service:
-    """Answers on fake connections. `taught=False`: the fast lane knows nothing, ever."""
+    """Answers on fake connections. `taught=False`: the fast lane knows nothing, ever. `trusted` name our clients."""
 
-    def __init__(self, loop: TurnLoop, *, taught: bool) -> None:
+    def __init__(self, loop: TurnLoop, *, taught: bool, trusted: Networks = ()) -> None:
         self.loop = loop
         self.clock = ManualClock()
         self.faults: list[str] = []
@@ -91,6 +92,7 @@ class Service:
             observer=self,
             renew=lambda entry, client: self.renewed.append(entry.key),
             names=REQUEST_ID[:-1],
+            trusted_proxies=trusted,
         )
         self.protocol_class._refusals = repeat(0)  # type: ignore[assignment]
         gateway = Gateway(
@@ -99,7 +101,7 @@ class Service:
             hits=self.lookup,
             clock=self.clock,
             public_url="",
-            trusted=(),
+            trusted=trusted,
         )
         self.app: ASGI = App(
             handlers={Part.GATEWAY: gateway.handle, Part.OPS: _ops, Part.ADMIN: _echo},
