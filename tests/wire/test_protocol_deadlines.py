@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stock_service.base.events import ConnectionRefused, Faulted
+from stock_service.base.events import ConnectionRefused, Faulted, RequestFinished
 from stock_service.web.guard_deadlines import Overdue, Phase, judge_deadline
 from stock_service.web.guard_limits import Limits
 from stock_service.web.guard_sweeper import Sweeper
@@ -49,6 +49,24 @@ async def test_a_message_that_does_not_end_is_refused_after_ten_seconds(name: st
     await _after(wire, connection, 0.1)
     assert [answer.status for answer in connection.answers()[before:]] == [status]
     assert connection.closed
+
+
+@pytest.mark.parametrize("end", ["nothing", "no size\r\n", "hang up"])
+async def test_what_did_not_arrive_whole_is_never_acted_on(end: str) -> None:
+    """An order to rotate a key cut off behind its head would be one without its grace, its new key told to nobody."""
+    wire = Wire()
+    raw = head("POST /admin/echo HTTP/1.1", "Host: gateway", "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n")
+    connection = await wire.connect().send(raw)
+    if end == "nothing":
+        await _after(wire, connection, 10.0)
+    elif end == "hang up":
+        connection.protocol.connection_lost(None)
+        await settle()
+    else:
+        await connection.send(end.encode())
+    assert [each.status for each in wire.observer.events if isinstance(each, RequestFinished)] == [400]
+    told = {"nothing": [408], "no size\r\n": [400], "hang up": []}[end]
+    assert [answer.status for answer in connection.answers()] == told
 
 
 async def test_dripping_bytes_do_not_extend_the_deadline() -> None:

@@ -28,7 +28,7 @@ async def read_order(exchange: Exchange, kind: type[T]) -> T:
     """Return the order in the body; an empty body is an order that leaves everything open.
 
     Raises:
-        BadRequest: it is too long, no JSON, or no such order.
+        BadRequest: it is too long, did not arrive whole, is no JSON, or no such order.
     """
     body = await exchange.body(_BODY_MAX)
     if body is None:

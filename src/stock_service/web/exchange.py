@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from stock_service.base.errors import BadRequest
 from stock_service.base.record import record
 
 Scope = dict[str, Any]
@@ -65,14 +66,20 @@ class Exchange:
         return self._first.get(name)
 
     async def body(self, at_most_bytes: int) -> bytes | None:
-        """Return the request's body, or None when it is longer than `at_most_bytes`."""
+        """Return the request's body, or None when it is longer than `at_most_bytes`.
+
+        Raises:
+            BadRequest: it will never be whole; nobody hears of it, but nothing may be done for half a request.
+        """
         body = bytearray()
         while True:
             message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("body", "did not arrive whole", "send it again")
             body += message.get("body", b"")
             if len(body) > at_most_bytes:
                 return None
-            if not message.get("more_body", False):  # also true of a disconnect: nobody waits for an answer then
+            if not message.get("more_body", False):
                 return bytes(body)
 
 
