@@ -206,6 +206,25 @@ async def test_changing_trace_ids_are_recognised_without_parsing() -> None:
     assert [answer.header("x-request-id") for answer in answers] == [f"{number:032x}" for number in range(1, 20)]
 
 
+async def test_what_is_known_to_change_stays_known_when_it_did_not_for_once() -> None:
+    """Nor is it a lesson when what is known had to be parsed, because a credential had to be checked again."""
+    wire = Wire()
+    await wire.warm(get())
+    connection = await wire.connect().send(*(get(HIT, f"X-Request-Start: t={number}") for number in (1, 2)))
+    for number in (3, 3, *range(4, 40)):
+        wire.lookup.distrust_all()
+        await connection.send(get(HIT, f"X-Request-Start: t={number}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.protocol, "parser", None)
+        await connection.send(get(HIT, "X-Request-Start: t=40"))
+    learnt = (get(HIT, "X-Request-Start: t=1", f"Cookie: {number}") for number in range(3))
+    await connection.send(*learnt)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.protocol, "parser", None)
+        await connection.send(get(HIT, "X-Request-Start: t=41", "Cookie: 5"))
+    assert [answer.status for answer in connection.answers()] == [200] * (2 + 38 + 1 + 3 + 1)
+
+
 @pytest.mark.parametrize(
     ("value", "fits"),
     [

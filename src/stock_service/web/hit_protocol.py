@@ -144,13 +144,15 @@ class HitProtocol(GuardedProtocol):
 
     def _remember(self, meaning: Head) -> None:
         """Remember the header lines of a whole message, if those of the one before mean the same."""
-        lines, before = self._lines, self._sighted
+        lines, before, known = self._lines, self._sighted, self._template
         self._sighted = lines
+        if known is not None and known.fits(b"\r\n" + lines, 0):
+            return  # it was parsed for another reason
         if lines == before:
             self._meaning, self._ending, self._template = meaning, b"\r\n" + lines, None
         elif before and self._lessons < _LESSONS_MAX:
             self._lessons += 1
-            template = learn_template(before, lines, self._template, self.limits.head.header_bytes)
+            template = learn_template(before, lines, known, self.limits.head.header_bytes)
             if template is not None:
                 self._meaning, self._ending, self._template = meaning, b"", template
 
