@@ -63,7 +63,7 @@ async def test_a_hit_is_a_whole_answer() -> None:
 
 
 async def test_age_and_ttl_move_with_time() -> None:
-    """Heads are rendered once a second, not once."""
+    """Heads are rendered as the seconds pass, not once."""
     wire = Wire()
     await wire.warm(get())
     told = []
@@ -75,6 +75,20 @@ async def test_age_and_ttl_move_with_time() -> None:
     assert [age for age, _, _ in told] == ["0", "1", "3", "33"]
     assert [status for _, status, _ in told] == [f"stock-service; hit; ttl={ttl}" for ttl in (60, 58, 57, 27)]
     assert len({date for _, _, date in told}) == 4
+
+
+@pytest.mark.parametrize("validator", [(), ("If-None-Match: *",)])
+async def test_a_rendered_head_promises_no_more_than_is_left(validator: tuple[str, ...]) -> None:
+    """Age and freshness do not end with the same fraction of a second; both are said as the slow lane says them."""
+    wire = Wire()
+    await wire.warm(get())
+    wire.entry(HIT).fresh_until += 0.7
+    names = ("age", "cache-control", "cache-status")
+    for _ in range(20):
+        wire.clock.shift(0.15)
+        [slow] = (await wire.connect().send(get(HIT, "Cache-Control: max-age=0", *validator))).answers()
+        fast = await _hit(wire, get(HIT, *validator))
+        assert [fast.header(name) for name in names] == [slow.header(name) for name in names]
 
 
 @pytest.mark.parametrize(("version", "field", "says"), [("1.1", "close", "close"), ("1.0", "close", "close"),

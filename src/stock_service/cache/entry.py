@@ -1,7 +1,7 @@
 """One kept answer, with everything a hit needs prepared when it is stored.
 
-An entry is immutable in what it says (key, status, body, age); it only counts its hits, re-renders its heads once
-a second, and may lose its freshness early (`expire`). It weighs itself honestly, because the cache is bounded in
+An entry is immutable in what it says (key, status, body, age); it only counts its hits, re-renders its heads as the
+seconds pass, and may lose its freshness early (`expire`). It weighs itself honestly, because the cache is bounded in
 bytes. Header values are checked here, when the entry is made, and nowhere later: what comes from the vendor's
 headers never reaches a client, save a content type that passes `_CONTENT_TYPE`.
 """
@@ -87,16 +87,16 @@ class Variant:
         return first if len(self.pieces) == 1 and isinstance(first, bytes) else b"".join(self.pieces)
 
     def render_ok(self, entry: Entry, now: float, date: bytes) -> None:
-        """Make `ok` say the ages of `now`, until the age changes or the freshness ends."""
+        """Make `ok` say the age and the freshness of `now`, until one of them changes."""
         headers = self.headers(entry, now, entry.hit_status(now))
         self.ok = b"HTTP/1.1 %b\r\n%bdate: %b\r\n" % (entry.status_line, _joined(headers), date)
-        self.ok_until = entry.same_age_until(now)
+        self.ok_until = entry.same_head_until(now)
 
     def render_not_modified(self, entry: Entry, now: float, date: bytes) -> None:
-        """Make `not_modified` say the ages of `now`, as `render_ok` does."""
+        """Make `not_modified` say the age and the freshness of `now`, as `render_ok` does."""
         headers = self.not_modified_headers(entry, now, entry.hit_status(now))
         self.not_modified = b"HTTP/1.1 304 Not Modified\r\n%bdate: %b\r\n" % (_joined(headers), date)
-        self.not_modified_until = entry.same_age_until(now)
+        self.not_modified_until = entry.same_head_until(now)
 
     def headers(self, entry: Entry, now: float, cache_status: bytes) -> Headers:
         """Return the head of a full answer, without the date and the request's own lines (request id, client limit)."""
@@ -226,10 +226,9 @@ class Entry:
         """Return what `Cache-Status` says of a hit at `now`."""
         return b"%b; hit; ttl=%d%b" % (CACHE_NAME, self.ttl(now), DERIVED if self.derived else b"")
 
-    def same_age_until(self, now: float) -> float:
-        """Return the end of the second of age that `now` is in, or of the freshness if that is sooner."""
-        until = self.aged_from + self.age(now) + 1.0
-        return self.fresh_until if now < self.fresh_until < until else until
+    def same_head_until(self, now: float) -> float:
+        """Return the end of the second of age, or of freshness if that is sooner, that `now` is in."""
+        return min(self.aged_from + self.age(now) + 1.0, self.fresh_until - self.ttl(now))
 
     def ready_variant(self, origin: bytes, packed: bool) -> Variant | None:
         """Return the variant that needs no work, or None when it must be made first (`make_variant`)."""
