@@ -9,6 +9,7 @@ headers never reaches a client, save a content type that passes `_CONTENT_TYPE`.
 from __future__ import annotations
 
 import gzip
+import math
 import re
 from functools import lru_cache
 from hashlib import blake2b
@@ -227,8 +228,9 @@ class Entry:
         return b"%b; hit; ttl=%d%b" % (CACHE_NAME, self.ttl(now), DERIVED if self.derived else b"")
 
     def same_head_until(self, now: float) -> float:
-        """Return the end of the second of age, or of freshness if that is sooner, that `now` is in."""
-        return min(self.aged_from + self.age(now) + 1.0, self.fresh_until - self.ttl(now))
+        """Return the end of the second of age or, if sooner, of freshness that `now` is in; always later than `now`."""
+        freshness_ends = max(self.fresh_until - self.ttl(now), math.nextafter(now, math.inf))
+        return min(self.aged_from + self.age(now) + 1.0, freshness_ends)
 
     def ready_variant(self, origin: bytes, packed: bool) -> Variant | None:
         """Return the variant that needs no work, or None when it must be made first (`make_variant`)."""
