@@ -492,3 +492,10 @@ def test_no_bars_answer_outlives_the_next_session_it_reaches() -> None:
         opening = CALENDAR.next_trading(Market.STOCKS, wall)
         assert end <= max(opening, wall + MINUTE)
         wall += 3_600
+
+
+@pytest.mark.parametrize("ticker", ["AAPL", "X:BTCUSD", "C:EURUSD"])
+@pytest.mark.parametrize("body", [FULL, EMPTY])
+def test_a_question_about_what_was_before_the_first_day_there_is_has_an_answer(ticker: str, body: bytes) -> None:
+    """No calendar has a day before that one; what ends with it is long over."""
+    assert fresh(f"/v3/trades/{ticker}?timestamp.lt=0001-01-01", "2026-11-24T11:00", body=body) >= HOUR

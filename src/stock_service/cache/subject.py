@@ -26,7 +26,7 @@ _INSTANT = 1e-3  # the room an inclusive bound takes: less than any bar, more th
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _OPTION_EXPIRY = re.compile(r"O:[A-Za-z0-9.]{1,8}(\d{2})(\d{2})(\d{2})[CP]\d{8}\Z")
 _DAY = timedelta(days=1)
-_EARLIEST, _LATEST = -2e9, 2e11  # years 1906 and 8307: what lies outside is taken for no bound
+_EARLIEST, _LATEST = -2e9, 2e11  # years 1906 and 8307: no day outside is told from another
 
 _SECONDS_OF = {"second": 1, "minute": 60, "hour": 3_600}
 _DAYS_OF = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
@@ -74,8 +74,9 @@ class Subject:
         return None if not _EARLIEST <= self.from_at <= _LATEST else calendar.day_of(self.market, self.from_at)
 
     def last_day(self, calendar: Calendar) -> date | None:
-        """Return the market's last day asked about, or None when there is no such bound."""
-        return None if self.until_at > _LATEST else calendar.day_of(self.market, self.until_at - _INSTANT)
+        """Return the market's last day asked about, or None when there is no such bound; no day before 1906."""
+        until_at = max(self.until_at, _EARLIEST)
+        return None if until_at > _LATEST else calendar.day_of(self.market, until_at - _INSTANT)
 
 
 def subject_of(request: VendorRequest, calendar: Calendar) -> Subject:
