@@ -206,6 +206,22 @@ def test_a_credential_is_taken_out_in_every_spelling_and_the_rest_stays(text: st
     assert Scrubber([VENDOR_KEY]).scrub(text) == left
 
 
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("secret", ["plain-secret-99", "of-ERROR-secret"])
+@pytest.mark.parametrize("before", [0, 1_990, 1_999, 15_970, 15_990])
+def test_no_part_of_a_secret_is_left_by_cutting_or_respelling_a_line(secret: str, before: int, form: Form) -> None:
+    """Wherever it stands in a message, a field or a traceback, from its beginning or from its end."""
+    written: list[bytes] = []
+    log = Log(written.append, ManualClock(), Scrubber([secret]), Level.INFO, form)
+    text = "z" * before + secret
+    log.write(Level.INFO, "x", text, {"field": text}, error_with(text))
+    log.write(Level.INFO, "x", text, {"field": text}, error_with(secret + "z" * before))
+    log.write(Level.INFO, "x", text, {"field": text})
+    left = b"".join(written).decode().replace("\\u0045", "E")
+    assert [part for at in range(len(secret) - 4) if (part := secret[at : at + 5]) in left] == []
+    assert max(map(len, written)) < 25_000
+
+
 def test_a_secret_too_short_to_be_one_does_not_garble_the_log() -> None:
     assert Scrubber(["a", ""]).scrub("a banana") == "a banana"
 

@@ -1,13 +1,14 @@
 """How one log line looks: JSON for machines, or columns for people.
 
-Pure. Always holds: an event is one line of JSON, traceback and all; and the word ERROR is in a JSON line only if that
-is its level, so that `grep ERROR` finds errors and nothing else.
+Pure. Always holds: an event is one line of JSON, traceback and all; the word ERROR is in a JSON line only if that is
+its level, so that `grep ERROR` finds errors and nothing else; and every line is scrubbed, what is too long before it is
+cut and what holds that word before it is respelt, for neither would be known for a secret any more.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from functools import lru_cache
@@ -23,6 +24,7 @@ _TRACEBACK_MAX = 16_000  # characters; the end of a traceback is the useful part
 
 FieldValue = str | int | float
 Fields = Mapping[str, FieldValue]
+Scrub = Callable[[str], str]  # takes credentials out of a text, and out of one that was scrubbed nothing more
 
 
 class Level(IntEnum):
@@ -56,7 +58,7 @@ class Line:
     error: BaseException | None = None
 
 
-def render_json(line: Line) -> str:
+def render_json(line: Line, scrub: Scrub) -> str:
     """Return `line` as one JSON object without its end."""
     content: dict[str, FieldValue] = {
         "time": _instant(line.at),
@@ -67,19 +69,19 @@ def render_json(line: Line) -> str:
     }
     encoded = None if line.error is not None else _encode_short(content)
     if encoded is None:
-        content = {name: _bounded(value) for name, value in content.items()}
+        content = {name: _bounded(value, scrub) for name, value in content.items()}
         if line.error is not None:
-            content["traceback"] = _traceback(line.error)
+            content["traceback"] = _traceback(line.error, scrub)
         encoded = msgspec.json.encode(content)
-    text = encoded.decode()
+    text = scrub(encoded.decode())
     return text if line.level is Level.ERROR else text.replace(_WORD, _WORD_ESCAPED)
 
 
-def render_console(line: Line) -> str:
+def render_console(line: Line, scrub: Scrub) -> str:
     """Return `line` for a terminal; a traceback follows on its own lines."""
-    fields = "".join(f" {name}={_bounded(value)}" for name, value in line.fields.items())
-    text = f"{_instant(line.at)[11:23]} {line.level.name:7} {_visible(f'{_bounded(line.message)}{fields}')}"
-    return text if line.error is None else f"{text}\n{_traceback(line.error).rstrip()}"
+    fields = "".join(f" {name}={_bounded(value, scrub)}" for name, value in line.fields.items())
+    text = f"{_instant(line.at)[11:23]} {line.level.name:7} {_visible(f'{_bounded(line.message, scrub)}{fields}')}"
+    return scrub(text if line.error is None else f"{text}\n{_traceback(line.error, scrub).rstrip()}")
 
 
 def _encode_short(content: dict[str, FieldValue]) -> bytes | None:
@@ -101,12 +103,15 @@ def _second(at: int) -> str:
     return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _bounded(value: FieldValue) -> FieldValue:
-    return _plain(value[:_TEXT_MAX]) if isinstance(value, str) else value
+def _bounded(value: FieldValue, scrub: Scrub) -> FieldValue:
+    if not isinstance(value, str):
+        return value
+    return _plain(value if len(value) <= _TEXT_MAX else scrub(value)[:_TEXT_MAX])
 
 
-def _traceback(error: BaseException) -> str:
-    return _plain("".join(traceback.format_exception(error))[-_TRACEBACK_MAX:])
+def _traceback(error: BaseException, scrub: Scrub) -> str:
+    text = "".join(traceback.format_exception(error))
+    return _plain(text if len(text) <= _TRACEBACK_MAX else scrub(text)[-_TRACEBACK_MAX:])
 
 
 def _plain(text: str) -> str:

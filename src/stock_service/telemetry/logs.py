@@ -37,7 +37,7 @@ class Log:
     ) -> None:
         self._put = put
         self._clock = clock
-        self._scrubber = scrubber
+        self._scrub = scrubber.scrub
         self.level = level
         self._render = render_json if form is Form.JSON else render_console
 
@@ -47,7 +47,7 @@ class Log:
         """Write one line, if `level` is high enough."""
         if level >= self.level:
             line = Line(self._clock.wall(), level, event, message, fields or {}, error)
-            self._put(f"{self._scrubber.scrub(self._render(line))}\n".encode())
+            self._put(f"{self._render(line, self._scrub)}\n".encode())
 
 
 class Sieve:
