@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import traceback
+import weakref
 
 import pytest
 
@@ -111,6 +114,50 @@ async def test_unexpected_exception_is_not_kept_for_later_askers() -> None:
         with pytest.raises(ZeroDivisionError):
             await flights.join("k", broken, clock.monotonic() + 9)
     assert runs == 2
+
+
+async def test_an_unexpected_exception_is_as_short_for_the_last_asker_as_for_the_first() -> None:
+    """Each raising adds to the traceback: logging those of a thousand askers held the loop up for half a minute."""
+    clock = ManualClock()
+    flights: Flights[str] = Flights(clock)
+    lengths: list[int] = []
+
+    async def broken() -> str:
+        await settle()
+        raise ZeroDivisionError
+
+    async def ask() -> None:
+        try:
+            await flights.join("k", broken, clock.monotonic() + 9)
+        except ZeroDivisionError as error:
+            lengths.append(len(traceback.extract_tb(error.__traceback__)))
+
+    await asyncio.gather(*(ask() for _ in range(50)))
+    assert (len(lengths), len(set(lengths))) == (50, 1)
+
+
+async def test_a_failure_that_is_kept_holds_nothing_of_its_fetch() -> None:
+    """A body of megabytes that was no answer is not kept for the sake of the error that says so."""
+    clock = ManualClock()
+    flights: Flights[str] = Flights(clock)
+    freed: list[str] = []
+
+    class Body:
+        """Something large."""
+
+    async def fetch() -> str:
+        body = Body()
+        weakref.finalize(body, freed.append, "body")
+        raise VendorFailed("invalid")
+
+    with pytest.raises(VendorFailed):
+        await flights.join("k", fetch, clock.monotonic() + 9)
+    await settle()
+    gc.collect()
+    assert freed == ["body"]
+    with pytest.raises(VendorFailed):
+        await flights.join("k", fetch, clock.monotonic() + 9)
+    assert len(freed) == 1
 
 
 async def test_no_context_of_an_asker_leaks_into_the_fetch() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from stock_service.base.clock import Clock
@@ -29,6 +30,20 @@ class Landed(Generic[T]):
     joined: bool
 
 
+@record
+class _Failed:
+    """What a flight raised, and its traceback then: each raising of the same exception adds to the one it carries."""
+
+    error: Exception
+    traceback: TracebackType | None
+
+    def fresh(self) -> Exception:
+        """Return what one of many may raise; anything outside the family as if nobody had raised it yet."""
+        if isinstance(self.error, ServiceError):
+            return _fresh(self.error)
+        return self.error.with_traceback(self.traceback)
+
+
 class Flights(Generic[T]):
     """Running fetches by key, and failures of the last moment.
 
@@ -40,7 +55,7 @@ class Flights(Generic[T]):
     def __init__(self, clock: Clock, linger_for: float = 0.5) -> None:
         self._clock = clock
         self._linger_for = linger_for
-        self._running: dict[str, asyncio.Task[T | Exception]] = {}
+        self._running: dict[str, asyncio.Task[T | _Failed]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._failed: dict[str, tuple[float, ServiceError]] = {}
 
@@ -69,12 +84,11 @@ class Flights(Generic[T]):
         if not task.done() or task.cancelled():
             raise VendorSlow(self._clock.monotonic() - begun)
         flown = task.result()
-        if isinstance(flown, Exception):
-            # One shared instance would collect a traceback entry per waiter.
-            raise _fresh(flown) from flown
+        if isinstance(flown, _Failed):
+            raise flown.fresh()
         return Landed(flown, joined)
 
-    def launch(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T | Exception]:
+    def launch(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T | _Failed]:
         """Start the flight of `key` unless one runs; return its task. Nobody has to wait for it."""
         running = self._running.get(key)
         if running is not None:
@@ -95,14 +109,14 @@ class Flights(Generic[T]):
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
 
-    async def _fly(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T | Exception:
+    async def _fly(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T | _Failed:
         """Return what was fetched, or why it was not: raised, it would be lost where nobody waits."""
         try:
             value = await start()
         except Exception as error:  # noqa: BLE001 - those who wait raise it
             if isinstance(error, ServiceError):
-                self._keep_failure(key, error)
-            return error
+                self._keep_failure(key, _fresh(error))  # without the frames of the fetch, and all they hold
+            return _Failed(error, error.__traceback__)
         else:
             self._failed.pop(key, None)
             return value
@@ -115,7 +129,7 @@ class Flights(Generic[T]):
         for woken in self._waiting.pop(key, ()):
             _settle(woken)
 
-    async def _wait(self, key: str, task: asyncio.Task[T | Exception], seconds: float) -> None:
+    async def _wait(self, key: str, task: asyncio.Task[T | _Failed], seconds: float) -> None:
         """Wait for `task` without owning it: leaving early or being cancelled does not touch it."""
         if task.done():
             return
@@ -142,7 +156,7 @@ class Flights(Generic[T]):
             return
         until, error = recent
         if self._clock.monotonic() < until:
-            raise _fresh(error) from error
+            raise _fresh(error)
         del self._failed[key]
 
 
@@ -151,6 +165,6 @@ def _settle(woken: asyncio.Future[None]) -> None:
         woken.set_result(None)
 
 
-def _fresh(error: Exception) -> Exception:
-    """Return a new error saying the same; anything outside the family is passed on as it is."""
-    return type(error)(*error.args) if isinstance(error, ServiceError) else error
+def _fresh(error: ServiceError) -> ServiceError:
+    """Return a new error saying the same."""
+    return type(error)(*error.args)
