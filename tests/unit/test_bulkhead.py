@@ -49,6 +49,22 @@ async def test_one_who_gives_up_loses_nobody_a_seat() -> None:
     assert (bulkhead.taken, bulkhead.waiting) == (0, 0)
 
 
+async def test_a_waiter_that_is_closed_hands_on_no_seat_it_never_had() -> None:
+    """As happens to those who still wait when the loop is taken down."""
+    bulkhead = Bulkhead(1, 1, 10)
+    await bulkhead.take(background=False, wait_for=0.0)
+    first = waiter(bulkhead)
+    await settle()
+    closed = bulkhead.take(background=False, wait_for=60.0)
+    closed.send(None)
+    closed.close()
+    await settle()
+    assert (bulkhead.taken, bulkhead.waiting, first.done()) == (1, 1, False)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert bulkhead.waiting == 0
+
+
 async def test_the_line_is_bounded_in_time_and_in_number() -> None:
     """Both are told that there is too much to do."""
     bulkhead = Bulkhead(1, 1, 1)

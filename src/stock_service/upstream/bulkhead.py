@@ -65,7 +65,7 @@ class Bulkhead:
             async with asyncio.timeout(wait_for):
                 await place
         except BaseException as error:
-            if not place.cancelled():
+            if place.done() and not place.cancelled():
                 self.leave(background=False)  # it was handed over just as it was given up
             elif place in self._line:
                 self._line.remove(place)
