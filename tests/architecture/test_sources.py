@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 
 from stock_service.config.sections import FIELDS, Field
+from stock_service.wiring.translate import closed_sets
 from tests.architecture.sources import PACKAGE, ROOT, Source, full_names, sources, uses
 
 CLOCK_FILE = "src/stock_service/base/clock.py"
@@ -142,3 +143,10 @@ def attributes_outside_of_config() -> frozenset[str]:
 def test_every_setting_is_read_by_somebody(field: Field) -> None:
     """A setting that nothing reads is a promise nobody keeps."""
     assert field.key in attributes_outside_of_config() or field.name in ANSWERED_BY_CONFIG
+
+
+def test_every_place_of_a_fault_has_its_series_from_the_start() -> None:
+    """A series that begins with its first fault is no rise to the alert."""
+    calls = (node for source in sources() for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+    faults = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "Faulted"]
+    assert {ast.literal_eval(node.args[0]) for node in faults} == set(closed_sets().faults)

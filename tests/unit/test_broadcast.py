@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stock_service.base.broadcast import Broadcast
-from stock_service.base.events import CacheHit, CacheMissed, Event
+from stock_service.base.events import CacheHit, CacheMissed, Event, Faulted
 
 HIT, MISS = CacheHit("prev", "a"), CacheMissed("prev", "a")
 
@@ -20,6 +20,15 @@ class Everything:
     def notify(self, event: Event) -> None:
         """Keep `event`."""
         self.heard.append(("everything", event))
+
+
+class Broken(Everything):
+    """An observer with a fault; `heard` tells that it was asked."""
+
+    def notify(self, event: Event) -> None:
+        """Raise."""
+        super().notify(event)
+        raise ValueError
 
 
 class MissesOnly(Everything):
@@ -45,3 +54,18 @@ def test_each_observer_hears_in_order_what_it_takes_and_is_asked_once_per_kind()
         broadcast.notify(event)
     assert heard == [("everything", HIT), *[("misses", MISS), ("everything", MISS)] * 2]
     assert misses.asked == 2
+
+
+def test_an_observer_that_raises_disturbs_nobody_and_the_others_hear_of_its_fault_once() -> None:
+    """Its fault to hear of a fault is told to nobody: that would not end."""
+    before: list[tuple[str, Event]] = []
+    broken: list[tuple[str, Event]] = []
+    after: list[tuple[str, Event]] = []
+    broadcast = Broadcast(Everything(before), Broken(broken), Everything(after))
+    broadcast.notify(HIT)
+    assert [type(event) for _, event in before] == [CacheHit, Faulted]
+    assert [type(event) for _, event in broken] == [CacheHit, Faulted]
+    assert [type(event) for _, event in after] == [Faulted, CacheHit]
+    assert [(each.where, type(each.error)) for _, each in after if isinstance(each, Faulted)] == [
+        ("observer", ValueError)
+    ]

@@ -1,11 +1,14 @@
-"""Several observers where one is expected. Each is told of every event, in order, or only of the kinds it takes."""
+"""Several observers where one is expected. Each is told of every event, in order, or only of the kinds it takes.
+
+Always holds: what one of them raises reaches neither the others nor whoever tells; it is an event of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-from stock_service.base.events import Event, Observer
+from stock_service.base.events import Event, Faulted, Observer
 
 
 @runtime_checkable
@@ -32,7 +35,11 @@ class Broadcast:
         if takers is None:
             takers = self._takers[type(event)] = self._find(type(event))
         for take in takers:
-            take(event)
+            try:
+                take(event)
+            except Exception as error:  # noqa: BLE001 - whoever tells is at its own work; an observer must not end it
+                if not isinstance(event, Faulted):  # nobody is left to tell of what is wrong with telling of faults
+                    self.notify(Faulted("observer", error))
 
     def _find(self, kind: type[Event]) -> list[Callable[[Any], None]]:
         takers = [each.taker_of(kind) if isinstance(each, Listener) else each.notify for each in self._observers]

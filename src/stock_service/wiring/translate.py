@@ -110,7 +110,7 @@ def closed_sets() -> ClosedSets:
         routes=(*groups, *API_ROUTES, *OPS_ROUTES.values(), "admin", "unmatched"),
         endpoints=groups,
         refusals=(*(fault.kind for fault in Fault), "unread"),
-        faults=("request", "hit", "chores", "shared", "record", "warm"),
+        faults=("request", "hit", "chores", "shared", "record", "warm", "sweep", "observer"),
         shared_results=SHARED_WORDS,
         damages=DAMAGE_WORDS,
     )
