@@ -256,6 +256,27 @@ def test_odd_and_long_text_makes_a_bounded_line_of_valid_json() -> None:
     assert book.lines()[0]["a"] == "?"
 
 
+UNSEEN = "\x1b[2J\x7f\x80\x85\x9b31m\xad\u202e\u2028\ufeff\U000e0001"  # C0, DEL, C1, and what reorders or hides a text
+
+
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("ending", ["", " naïve 😀"])
+def test_no_line_holds_a_character_that_could_command_a_terminal(form: Form, ending: str) -> None:
+    """In the message, in a field, or in the traceback; what is read as JSON is still what was said."""
+    text = f"{UNSEEN}{ending}"
+    book = Book(form=form)
+    book.log.write(Level.INFO, "x", text, {"a": text})
+    book.observer.notify(events.Faulted("request", error_with(text)))
+    book.log.write(Level.INFO, "x", text * 500)
+    lines = book.text().rstrip("\n").split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert all(line.endswith(ending) for line in lines if line.startswith("ValueError"))
+    if form is Form.JSON:
+        told = book.lines()
+        assert (told[0]["message"], told[0]["a"]) == (text, text)
+        assert told[1]["traceback"].endswith(f"ValueError: {text}\n")
+
+
 def test_the_console_shows_columns_and_lets_nobody_command_the_terminal() -> None:
     book = Book(form=Form.CONSOLE)
     book.observer.notify(finished(target="/v2/\x1b[31mred\n"))

@@ -1,8 +1,9 @@
 """How one log line looks: JSON for machines, or columns for people.
 
 Pure. Always holds: an event is one line of JSON, traceback and all; the word ERROR is in a JSON line only if that is
-its level, so that `grep ERROR` finds errors and nothing else; and every line is scrubbed, what is too long before it is
-cut and what holds that word before it is respelt, for neither would be known for a secret any more.
+its level, so that `grep ERROR` finds errors and nothing else; no line holds a character that is not seen, which a
+terminal might obey; and every line is scrubbed, what is too long before it is cut and what holds that word before it is
+respelt, for neither would be known for a secret any more.
 """
 
 from __future__ import annotations
@@ -73,15 +74,17 @@ def render_json(line: Line, scrub: Scrub) -> str:
         if line.error is not None:
             content["traceback"] = _traceback(line.error, scrub)
         encoded = msgspec.json.encode(content)
-    text = scrub(encoded.decode())
+    text = _escaped(scrub(encoded.decode()))
     return text if line.level is Level.ERROR else text.replace(_WORD, _WORD_ESCAPED)
 
 
 def render_console(line: Line, scrub: Scrub) -> str:
     """Return `line` for a terminal; a traceback follows on its own lines."""
     fields = "".join(f" {name}={_bounded(value, scrub)}" for name, value in line.fields.items())
-    text = f"{_instant(line.at)[11:23]} {line.level.name:7} {_visible(f'{_bounded(line.message, scrub)}{fields}')}"
-    return scrub(text if line.error is None else f"{text}\n{_traceback(line.error, scrub).rstrip()}")
+    texts = [f"{_instant(line.at)[11:23]} {line.level.name:7} {_bounded(line.message, scrub)}{fields}"]
+    if line.error is not None:
+        texts += _traceback(line.error, scrub).rstrip().split("\n")
+    return scrub("\n".join(map(_visible, texts)))
 
 
 def _encode_short(content: dict[str, FieldValue]) -> bytes | None:
@@ -119,6 +122,20 @@ def _plain(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _escaped(text: str) -> str:
+    """Return the JSON `text` with each character that is not seen in its escaped spelling, the same to who reads it."""
+    if text.isascii() and "\x7f" not in text:  # the encoder spells out the lower ones
+        return text
+    return "".join(map(_escape, text))
+
+
+def _escape(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def _visible(text: str) -> str:
-    """Return `text` without control characters, which could command a terminal."""
+    """Return `text` with a mark for each character that is not seen."""
     return "".join(character if character.isprintable() else "?" for character in text)
