@@ -129,7 +129,7 @@ def test_a_question_that_was_not_recorded_says_so_and_how_to_record_it(replay: G
 
 
 @pytest.mark.parametrize("name", ["v2_aggs_ticker_AAPL_range_1_minute_*", "v3_reference_tickers_AAPL.*"])
-@pytest.mark.parametrize("changed", ["removed", "overwritten"])
+@pytest.mark.parametrize("changed", ["removed", "overwritten", "cut", "conflicting"])
 def test_a_file_that_goes_or_changes_while_it_is_replayed_is_named(
     session: Session, tmp_path: Path, name: str, changed: str
 ) -> None:
@@ -141,8 +141,12 @@ def test_a_file_that_goes_or_changes_while_it_is_replayed_is_named(
         for victim in victims:
             if changed == "removed":
                 victim.unlink()
-            else:
+            elif changed == "overwritten":
                 victim.write_text("<<<<<<< HEAD\n")
+            else:
+                head, _, body = victim.read_text("utf-8").partition("\n\n")
+                conflict = f"<<<<<<< HEAD\n{body}=======\n{body}>>>>>>> theirs\n"
+                victim.write_text(f"{head}\n\n{body[: len(body) // 2] if changed == 'cut' else conflict}", "utf-8")
         bars = "/v2/aggs/ticker/AAPL/range/1/minute/2024-02-06/2024-02-08?limit=500"
         target = bars if "aggs" in name else "/v3/reference/tickers/AAPL"
         status, body = refusal(f"{fresh.url}{target}")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stock_service.base.errors import BadRequest, NotRecorded
+from stock_service.base.errors import BadRequest, NotRecorded, VendorFailed
 from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, envelope, question_of
 from stock_service.cache.chunks import split_page
 from stock_service.cache.ranges import Part, Span
@@ -23,6 +23,7 @@ from stock_service.cache.sizes import day_at
 from stock_service.cache.stamp import Stamp
 from stock_service.market.hours import zone_of
 from stock_service.upstream.client import Exchange
+from stock_service.upstream.judged import judge_answer
 from stock_service.upstream.recorded import LINK_ORIGIN, RecordedHead, RecordingFaulty, read_heads, read_recorded
 from stock_service.vendor.request import VendorRequest, parse_request, reopen_request
 
@@ -80,7 +81,7 @@ class ReplayClient:
         """Return the recorded answer.
 
         Raises:
-            NotRecorded: there is none, or its file was removed or changed since the recording was opened.
+            NotRecorded: there is none, or its file was removed, or holds nothing that would have been recorded.
         """
         path, _, query = target.partition("?")
         request = parse_request(path, query, accept)
@@ -97,7 +98,10 @@ class ReplayClient:
         file = self._recording.files.get(request.key)
         if file is not None:
             found = read_recorded(file)
-            return Exchange(found.status, found.content_type, found.body, found.request_id)
+            exchange = Exchange(found.status, found.content_type, found.body, found.request_id)
+            if not judge_answer(request, exchange).judgement.rule.passes:
+                raise _damaged(file)
+            return exchange
         question = question_of(request)
         if question is None or question.key not in self._recording.pages:
             raise NotRecorded(request.key if question is None else _described(question, question.span))
@@ -119,12 +123,20 @@ class ReplayClient:
         for head in sorted(self._recording.pages[key], key=lambda each: each.recorded_at):
             question = question_of(reopen_request(head.key))
             assert question is not None  # it was one when the recording was opened
-            page = split_page(read_recorded(head.path).body, key.size, descending=question.descending)
+            try:
+                page = split_page(read_recorded(head.path).body, key.size, descending=question.descending)
+            except VendorFailed:
+                raise _damaged(head.path) from None
             answered = answered_span(question.span, page, question.descending)
             stamp = Stamp(head.recorded_at, math.inf, math.inf, math.inf)
             if answered.start < answered.stop:
                 series.merge(answered, page, [Part(answered.start, answered.stop, stamp)], _NOW)
         return series
+
+
+def _damaged(file: Path) -> RecordingFaulty:
+    """Return the complaint about an answer that would not have been recorded as it is."""
+    return RecordingFaulty(f"the answer in {file} was changed or is cut off; record it again or remove the file")
 
 
 def _described(question: BarsQuestion, span: Span) -> str:
