@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import subprocess
@@ -42,6 +43,7 @@ def test_it_answers_limits_and_leaves_when_told() -> None:
         ["--calls", "0"],
         ["--plan", "free"],
         ["--replay", "nowhere"],
+        ["--examples", "/"],
         ["--port", "65536"],
     ],
 )
@@ -49,11 +51,25 @@ def test_a_wrong_call_starts_nothing(words: list[str]) -> None:
     assert CliRunner().invoke(main, ["simulate", *words]).exit_code == 2
 
 
-@pytest.mark.parametrize("option", ["--replay", "--examples"])
-def test_an_unreadable_file_is_told_in_one_line(option: str, tmp_path: Path) -> None:
-    file = tmp_path / "data.csv"
-    file.write_text("nonsense")
+BARS = gzip.compress(b"Date,Open,High,Low,Close,Volume\n" + b"2024-01-02,1,2,1,2,100\n" * 500)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "content"),
+    [
+        ("--replay", "data.csv", b"nonsense"),
+        ("--replay", "data.csv.gz", b"nonsense"),
+        ("--replay", "data.csv.gz", BARS[:-20]),
+        ("--replay", "data.csv.gz", BARS[:12] + b"\xff\xff\xff\xff" + BARS[16:]),
+        ("--examples", "data.json", b"nonsense"),
+        ("--examples", "data.json", b'{"paths": []}'),
+    ],
+)
+def test_an_unreadable_file_is_told_in_one_line(option: str, name: str, content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
     shown = CliRunner().invoke(main, ["simulate", "--port", "0", option, str(file)])
     assert shown.exit_code == 2
     assert len(shown.stderr.splitlines()) == 1
-    assert str(file) in shown.stderr
+    assert "listen" not in shown.stderr
+    assert name in shown.stderr

@@ -35,7 +35,7 @@ def load_examples(path: Path) -> Mapping[str, object]:
     try:
         paths = msgspec.json.decode(path.read_bytes())["paths"]
         return {route: _example_of(operations["get"]) for route, operations in paths.items() if "get" in operations}
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is not an OpenAPI description in JSON"
         raise ValueError(message) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -40,14 +41,18 @@ class History:
 def load_histories(folder: Path) -> Mapping[str, History]:
     """Every ticker's history found in `folder` (or in the one file given).
 
-    Raises ValueError when there is none, or when a row cannot be read.
+    Raises ValueError when there is none, or when a file or a row cannot be read.
     """
     found: dict[str, dict[int, RawDay]] = {}
     files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
     for path in files:
         if path.name.endswith((".csv", ".csv.gz")):
-            for ticker, ordinal, day in _rows(path):
-                found.setdefault(ticker, {})[ordinal] = day
+            try:
+                for ticker, ordinal, day in _rows(path):
+                    found.setdefault(ticker, {})[ordinal] = day
+            except (OSError, EOFError, zlib.error, csv.Error) as error:  # what a damaged gzip file may raise
+                message = f"{path.name} cannot be read: {error}"
+                raise ValueError(message) from error
     if not found:
         message = f"no daily bars in {folder}: expected CSV files with Date,Open,High,Low,Close,Volume"
         raise ValueError(message)
