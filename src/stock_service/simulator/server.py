@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from stock_service.base.clock import Clock
+from stock_service.base.listening import beginning_to_listen
 from stock_service.simulator.admission import Admission
 from stock_service.simulator.app import Vendor
 from stock_service.simulator.calls import CallLog
@@ -106,9 +107,10 @@ class Simulator:
         self._vendor.frozen_at = at
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises CannotListen when the port is taken."""
         await self._runner.setup()
-        await self.listen()
+        with beginning_to_listen():
+            await self.listen()
 
     async def listen(self) -> None:
         """Accept connections, on the same port as before."""
@@ -136,7 +138,7 @@ class Simulator:
 
 
 async def start_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
-    """A simulator that listens. Raises OSError for a taken port, ValueError for unreadable replay or examples."""
+    """A simulator that listens. Raises CannotListen for a taken port, ValueError for unreadable replay or examples."""
     histories = {} if settings.replay is None else load_histories(settings.replay)
     examples = {} if settings.examples is None else load_examples(settings.examples)
     world = World(Prices(settings.seed, histories), settings.universe, settings.plan, examples)

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from stock_service.base.clock import SystemClock
 from stock_service.base.events import Started, Warned
+from stock_service.base.listening import beginning_to_listen
 from stock_service.cache.shared_address import parse_address
 from stock_service.config.load import Loaded
 from stock_service.config.sections import Settings
@@ -37,7 +38,7 @@ async def run_gateway(loaded: Loaded, announce: Announce) -> None:
         announce: told the address and the vendor's plan once the socket is bound.
 
     Raises:
-        OSError: the address is taken or not ours.
+        CannotListen: the address is taken or not ours.
         KeysFaulty: the keys file cannot be used.
     """
     settings, clock = loaded.settings, SystemClock()
@@ -63,8 +64,9 @@ async def _serve(service: Service, settings: Settings, heart: WatchdogSettings, 
         linger_for=settings.server.drain_linger,
         finish_for=settings.server.drain_finish,
     )
-    listening = bind(server_settings.host, server_settings.port)
-    listening.listen(BACKLOG)  # whoever reads the address below may connect at once
+    with beginning_to_listen():
+        listening = bind(server_settings.host, server_settings.port)
+        listening.listen(BACKLOG)  # whoever reads the address below may connect at once
     host, port = listening.getsockname()[:2]
     address = f"http://{_printable(host)}:{port}"
     server = make_server(
