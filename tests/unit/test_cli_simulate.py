@@ -51,7 +51,7 @@ def test_a_wrong_call_starts_nothing(words: list[str]) -> None:
     assert CliRunner().invoke(main, ["simulate", *words]).exit_code == 2
 
 
-BARS = gzip.compress(b"Date,Open,High,Low,Close,Volume\n" + b"2024-01-02,1,2,1,2,100\n" * 500)
+BARS = gzip.compress(b"Date,Open,High,Low,Close,Volume\n" + b"2024-01-02,1,2,1,2,100\n" * 500, mtime=0)
 
 
 @pytest.mark.parametrize(
