@@ -92,6 +92,18 @@ async def test_minutes_are_held_against_the_sessions_of_the_calendar() -> None:
         assert found["changes"]["compared"] > 5 * 390
 
 
+async def test_more_bars_than_a_report_looks_at_are_refused_before_the_vendor_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stock_service.reads.quality_desk.BARS_MAX", 20)
+    async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
+        await hold(house, "2025-10-01", "2025-10-31")
+        asked = len(house.vendor.calls)
+        got = await Browser(house.service.app).get(DAYS)
+        assert (got.status, got.json()["field"]) == (400, "to")
+        assert len(house.vendor.calls) == asked
+
+
 async def test_a_session_the_vendor_lacks_is_the_vendors() -> None:
     async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
         house.vendor.mend = without("2025-10-07", "2025-10-08")

@@ -344,11 +344,21 @@ async def test_a_bar_at_no_instant_is_the_vendors_fault(front: Front, form: str)
     assert (got.status, got.json()["type"]) == (502, "urn:stock-service:problem:vendor-failed")
 
 
-async def test_answer_that_would_not_fit_is_refused(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_will_not_fit_is_refused_at_the_page_that_shows_it(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many bars a ticker has nobody knows beforehand: any span may hold none. No page is asked for in vain."""
     monkeypatch.setattr("stock_service.web.api.BARS_MAX", 3)
-    answer_with(front, two_pages)
-    got = await front.browser.get(QUESTION)
+    page = "https://api.polygon.io/v2/aggs/ticker/AAPL/range/7/minute/2024-01-02/2024-01-05?cursor="
+
+    def endless(_: VendorRequest) -> dict[str, Any]:
+        asked = len(front.desk.vendor.calls)
+        return {"status": "OK", "results": bars(2, start=2 * asked), "next_url": f"{page}{asked}"}
+
+    answer_with(front, endless)
+    got = await front.browser.get(f"{QUESTION}&every=7m")
     assert (got.status, got.json()["field"]) == (400, "to")
+    assert len(front.desk.vendor.calls) == 2
 
 
 async def test_nobody_is_asked_for_a_client_who_left(front: Front) -> None:

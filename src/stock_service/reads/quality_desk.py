@@ -115,8 +115,9 @@ class QualityDesk:
         )
         market = market_of(span.symbol)
         settled = self._calendar.settled_day(market, self._clock.wall())
-        splits = await self._splits(span, asking, market)
         held, unheld = await self._held.held(request)
+        _check_count(len(held))  # before anybody is asked: what the vendor has is hardly fewer
+        splits = await self._splits(span, asking, market)
         vendor, changes = None, None
         if comparing:
             vendor = await self._ask_vendor(request, asking, span.symbol)
