@@ -8,7 +8,7 @@ import gzip
 import io
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stock_service.base.reply import Reply
+from stock_service.cache.freshness import Lifetime
+from stock_service.market.hours import NEW_YORK
 from stock_service.reads.spans import most_bars, parse_every
 from stock_service.vendor.request import VendorRequest
 from stock_service.web import admin_table
@@ -45,7 +47,7 @@ def bars(count: int, start: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-Answerer = Callable[[VendorRequest], dict[str, Any] | int]
+Answerer = Callable[[VendorRequest], dict[str, Any] | int | bytes]
 
 
 @pytest.fixture
@@ -54,13 +56,15 @@ async def front() -> Front:
 
 
 def answer_with(front: Front, answerer: Answerer) -> None:
-    """Let the vendor answer by route; an integer is a bare error status."""
+    """Let the vendor answer by route; an integer is a bare error status, bytes are the body of a 403."""
 
     async def fetch(request: VendorRequest, *, spend: Callable[[], None], **_: Any) -> Reply:
         spend()
         front.desk.vendor.calls.append(request)  # type: ignore[arg-type]
         given = answerer(request)
         now = front.desk.clock.monotonic()
+        if isinstance(given, bytes):
+            return Reply(403, "application/json", given, now)
         if isinstance(given, int):
             return Reply(given, "application/json", b'{"status":"ERROR","error":"no"}', now)
         return Reply(200, "application/json", msgspec.json.encode(given), now)
@@ -105,6 +109,60 @@ async def test_many_symbols_without_snapshots_are_two_calls(front: Front) -> Non
     assert got["missing"] == ["ZZ"]
     asked = [request.target for request in front.desk.vendor.calls]  # type: ignore[attr-defined]
     assert sum("grouped" in target for target in asked) == 2
+
+
+async def test_a_plan_without_one_markets_snapshots_keeps_the_others(front: Front) -> None:
+    """Whoever asked for a coin the plan has not got would see yesterday's close of every stock for an hour."""
+    answer_with(
+        front,
+        lambda r: SNAPSHOT if "markets/stocks" in r.target else 403 if "snapshot" in r.target else {"results": bars(2)},
+    )
+    assert (await front.browser.get("/api/stocks/X:BTCUSD")).json()["source"] == "daily-bars"
+    assert (await front.browser.get("/api/stocks/AAPL")).json()["source"] == "snapshot"
+
+
+EVENING = datetime(2024, 1, 4, 20, 30, tzinfo=NEW_YORK).timestamp()  # a Thursday, after its late session
+
+
+@pytest.mark.parametrize(
+    "target", ["/api/stocks/AAPL", "/api/stocks?symbols=A,B,C", "/api/stocks/AAPL/average", "/api/stocks?symbols=A,B"]
+)
+async def test_what_the_last_session_says_is_said_until_the_market_moves_on(front: Front, target: str) -> None:
+    """Its bars are good for a month, but tomorrow's question about "the last" is another one."""
+    front.desk.clock.set_wall(EVENING)
+    front.desk.policy.lifetime = Lifetime(fresh_for=30 * 86_400.0)
+    rows = [{"T": symbol, **bars(1)[0]} for symbol in ("A", "B", "C")]
+    answer_with(
+        front,
+        lambda r: (
+            403 if "snapshot" in r.target else {"status": "OK", "results": rows if "grouped" in r.target else bars(3)}
+        ),
+    )
+    got = await front.browser.get(target)
+    assert got.status == 200
+    assert got.headers["cache-control"] == "private, max-age=12600"  # 20:30 to midnight
+
+
+@pytest.mark.parametrize("target", ["/api/stocks/AAPL", "/api/stocks?symbols=A,B,C", "/api/stocks/AAPL/average?days=2"])
+async def test_a_day_the_plan_has_not_got_yet_is_the_day_before(front: Front, target: str) -> None:
+    """A plan that gets a day at its end refuses it hours after the session: the close before is an answer."""
+    early = b'{"status":"NOT_AUTHORIZED","message":"Attempted to request today\'s data before end of day."}'
+    front.desk.clock.set_wall(EVENING)
+    front.desk.policy.lifetime = Lifetime(fresh_for=30 * 86_400.0)
+    rows = [{"T": symbol, **bars(1)[0]} for symbol in ("A", "B", "C")]
+
+    def answer(request: VendorRequest) -> dict[str, Any] | int | bytes:
+        if "snapshot" in request.target:
+            return 403
+        if "2024-01-04" in request.target:
+            return early
+        return {"status": "OK", "results": rows if "grouped" in request.target else bars(2)}
+
+    answer_with(front, answer)
+    got = await front.browser.get(target)
+    assert got.status == 200
+    assert got.headers["cache-control"] == "private, max-age=300"  # as long as "too early" is believed
+    assert b"2024-01-04" not in got.body
 
 
 async def test_unknown_symbol_is_a_problem(front: Front) -> None:

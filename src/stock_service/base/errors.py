@@ -102,12 +102,16 @@ class VendorFailed(ServiceError):
 
 
 class VendorRefused(ServiceError):
-    """The vendor answered a question of our own API with a client error (403 not in the plan, 400 …)."""
+    """The vendor answered a question of our own API with a client error (403 not in the plan, 400 …).
 
-    def __init__(self, status: int, message: str) -> None:
+    `too_early`: the plan gets a day at its end, and it is not over for the vendor.
+    """
+
+    def __init__(self, status: int, message: str, *, too_early: bool = False) -> None:
         super().__init__(status, message)
         self.status = status
         self.message = message
+        self.too_early = too_early
 
 
 class NotCached(ServiceError):

@@ -15,7 +15,7 @@ from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry
 from stock_service.reads.decide import ANY_WAY, Wishes
 from stock_service.reads.read_path import Answer, Meter, ReadPath, Via
 from stock_service.vendor.links import follow_target
-from stock_service.vendor.payloads import Bar, BarsPage, decode_bars, inspect_body
+from stock_service.vendor.payloads import Bar, BarsPage, Refusal, decode_bars, inspect_body
 from stock_service.vendor.request import VendorRequest, parse_request
 
 _PAGES_MAX = 200  # ten million base bars: more than the vendor keeps of any ticker at any size we offer
@@ -87,7 +87,8 @@ class Questions:
         if entry.status == 404:
             raise NotFound(what, name)
         facts = inspect_body(entry.status, entry.content_type.decode("ascii"), entry.body)
-        raise VendorRefused(entry.status, facts.error)
+        too_early = facts.refusal is Refusal.BEFORE_END_OF_DAY
+        raise VendorRefused(entry.status, facts.error, too_early=too_early)
 
     async def pages(self, request: VendorRequest, asking: Asking, symbol: str) -> AsyncIterator[list[Bar]]:
         """Yield the bars of every page of a question, waiting for the vendor's quota between pages if it must.

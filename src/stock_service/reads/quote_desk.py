@@ -2,12 +2,13 @@
 
 Several symbols of one market are one call. A plan without snapshots is answered from daily bars, many symbols from
 the whole market's, and the refusal is remembered for an hour, so that not every question costs a wasted call.
+What is said of the last finished session is said until the market moves on, however long its bars are good for.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 
@@ -15,9 +16,10 @@ import msgspec
 
 from stock_service.base.clock import Clock
 from stock_service.base.errors import NotFound, VendorFailed, VendorRefused
+from stock_service.cache.policy import BEFORE_END_OF_DAY_FOR
 from stock_service.market.calendar import Calendar
 from stock_service.market.markets import Market, market_of
-from stock_service.reads.questions import Asking, Questions
+from stock_service.reads.questions import Asking, Questions, Standing
 from stock_service.reads.quote import (
     Average,
     Close,
@@ -69,7 +71,7 @@ class QuoteDesk:
         self._questions = questions
         self._calendar = calendar
         self._clock = clock
-        self._refused_until = 0.0
+        self._refused_until: dict[Market, float] = {}  # a plan may have one market's snapshots and not another's
 
     async def quote(self, symbol: str, asking: Asking) -> Quote:
         """Return the latest price of `symbol`.
@@ -83,7 +85,7 @@ class QuoteDesk:
             try:
                 answer = await self._questions.ask(ask(f"{_SNAPSHOTS[market]}/{symbol}"), asking, "symbol", symbol)
             except VendorRefused as refused:
-                self._remember(refused)
+                self._remember(refused, market)
             else:
                 snapshot = _decoded(answer, _One).ticker
                 quote = quote_of_snapshot(symbol, snapshot, self._provenance(asking, market, "snapshot"))
@@ -123,7 +125,7 @@ class QuoteDesk:
             try:
                 answer = await self._questions.ask(request, asking, "symbols", ",".join(symbols))
             except VendorRefused as refused:
-                self._remember(refused)
+                self._remember(refused, market)
             else:
                 return self._quotes_of_list(market, symbols, answer, asking)
         if market is Market.STOCKS and len(symbols) > _SINGLY_MAX:
@@ -145,9 +147,8 @@ class QuoteDesk:
 
     async def _quotes_of_day(self, symbols: Sequence[str], asking: Asking) -> dict[str, Quote]:
         """Answer many stocks from the whole market's last two days: two calls however many symbols."""
-        last = self._last_finished(Market.STOCKS)
+        last, today = await self._of_last(Market.STOCKS, lambda day: self._grouped(day, symbols, asking), asking)
         before = self._calendar.previous_session(Market.STOCKS, last).day
-        today = await self._grouped(last, symbols, asking)
         earlier = await self._grouped(before, symbols, asking)
         origin = self._provenance(asking, Market.STOCKS, "daily-bars")
         as_of = self._close_of(Market.STOCKS, last)
@@ -181,13 +182,33 @@ class QuoteDesk:
 
     async def _daily(self, symbol: str, sessions: int, asking: Asking) -> list[Bar]:
         """Return daily bars that hold at least the last `sessions` finished sessions."""
-        last = self._last_finished(market_of(symbol))
-        first = last - timedelta(days=sessions * 7 // 5 + 14)
-        request = bars_request(symbol, 1, "day", first.isoformat(), last.isoformat())
-        bars = await self._questions.all_bars(request, asking, symbol)
+        span = timedelta(days=sessions * 7 // 5 + 14)
+
+        async def until(day: date) -> list[Bar]:
+            request = bars_request(symbol, 1, "day", (day - span).isoformat(), day.isoformat())
+            return await self._questions.all_bars(request, asking, symbol)
+
+        _, bars = await self._of_last(market_of(symbol), until, asking)
         if not bars:
             raise NotFound("symbol", symbol)
         return bars
+
+    async def _of_last(self, market: Market, tell: Callable[[date], Awaitable[T]], asking: Asking) -> tuple[date, T]:
+        """Return the day of the last finished session and what `tell` says of it; it stands until the market moves on.
+
+        A plan that gets a day at its end may not have it yet, hours after the session: then it is the day before.
+        """
+        wall, last, good_for = self._clock.wall(), self._last_finished(market), BEFORE_END_OF_DAY_FOR
+        try:
+            told = await tell(last)
+            good_for = self._moves_on_at(market, wall) - wall
+        except VendorRefused as refused:
+            if not refused.too_early:
+                raise
+            last = self._calendar.previous_session(market, last).day
+            told = await tell(last)
+        asking.note(Standing(age=0, ttl=int(good_for), asked=False))
+        return last, told
 
     def _close_of(self, market: Market, day: date) -> float:
         """Return when the regular session of `day` closed, in Unix seconds: that is when its last price was made."""
@@ -203,14 +224,21 @@ class QuoteDesk:
             return today
         return self._calendar.previous_session(market, today).day
 
-    def _may_snapshot(self, market: Market) -> bool:
-        return market in _SNAPSHOTS and self._clock.monotonic() >= self._refused_until
+    def _moves_on_at(self, market: Market, wall: float) -> float:
+        """Return when another session may have finished, or the phase have changed, at the earliest."""
+        tomorrow = self._calendar.day_of(market, wall) + timedelta(days=1)
+        change = self._calendar.next_change(market, wall)
+        midnight = self._calendar.day_start(market, tomorrow)
+        return midnight if change is None else min(change.at, midnight)
 
-    def _remember(self, refused: VendorRefused) -> None:
-        """Note that the plan has no snapshots; any other refusal is the asker's to see."""
+    def _may_snapshot(self, market: Market) -> bool:
+        return market in _SNAPSHOTS and self._clock.monotonic() >= self._refused_until.get(market, 0.0)
+
+    def _remember(self, refused: VendorRefused, market: Market) -> None:
+        """Note that the plan has no snapshots of `market`; any other refusal is the asker's to see."""
         if refused.status != _NOT_IN_PLAN:
             raise refused
-        self._refused_until = self._clock.monotonic() + _REFUSED_FOR
+        self._refused_until[market] = self._clock.monotonic() + _REFUSED_FOR
 
     def _provenance(self, asking: Asking, market: Market, source: str) -> Provenance:
         return Provenance(self._phase(market), *_age_of(asking), source)
