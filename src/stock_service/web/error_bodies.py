@@ -9,6 +9,7 @@ carry a whole number of seconds, at least 1 and never less than the true wait.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -125,11 +126,17 @@ def _bad_request(error: BadRequest) -> _Told:
     return _Told(400, "bad-request", f"{field}: {problem_text}" + (f"; {hint}" if hint else ""), fields=fields)
 
 
+# The paths of the vendor's sockets; its client tells nobody why it cannot connect, so it is said where people look.
+_STREAM = re.compile(r"/(?:stocks|options|forex|crypto|indices|futures\w*)/?\Z")
+_STREAMS_HINT = " Streams (WebSocket) are not served here: connect to the vendor's own address with the vendor's key."
+_ROUTE_HINT = " The vendor's paths start with a version such as /v2, ours with /api; /docs lists them."
+
+
 def _not_found(error: NotFound) -> _Told:
     what, name = _plain(error.what), _plain(error.name)
     detail = f"There is no {what} {name!r}."
     if error.what == "route":
-        detail += " The vendor's paths start with a version such as /v2, ours with /api; /docs lists them."
+        detail += _STREAMS_HINT if _STREAM.match(name) else _ROUTE_HINT
     return _Told(404, "not-found", detail, fields=(("what", what), ("name", name)))
 
 
