@@ -122,6 +122,19 @@ async def test_trailers_never_become_headers(method: str) -> None:
     assert answer.header("x-request-id") != "smuggled"
 
 
+@pytest.mark.parametrize("field", ["Connection: close", "Connection: upgrade\r\nUpgrade: websocket"])
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_a_trailer_says_of_the_connection_is_nobodys_word(field: str, *, together: bool) -> None:
+    """The parser obeys it and takes nothing more; the answer has said that the connection stays."""
+    wire = Wire()
+    posted = head(_ECHO, _HOST, _CHUNKED), f"3\r\nabc\r\n0\r\n{field}\r\n\r\n".encode()
+    connection = wire.connect()
+    for message in [b"".join([*posted, *posted, get()])] if together else [*posted, *posted, get()]:
+        await connection.send(message)
+    assert [answer.status for answer in connection.answers("POST", "POST", "GET")] == [200, 200, 200]
+    assert wire.observer.count(ConnectionRefused) == 0
+
+
 async def test_nobody_is_let_in_for_a_trailer() -> None:
     """A proxy in front that takes a field out of heads lets the trailer of that name pass."""
     wire = Wire()

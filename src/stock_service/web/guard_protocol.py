@@ -258,6 +258,9 @@ class GuardedProtocol(GuardedConnection):
         self.phase = Phase.HEAD
         if not self.started:
             self.start()
+        elif not self.parser.should_keep_alive():
+            # A trailer may have said so, and this parser takes nothing more. If the head did, we part all the same.
+            self.parser = httptools.HttpRequestParser(self)
         if self.waiting:
             self.cycle.more_body = False
             self.cycle.message_event.set()
