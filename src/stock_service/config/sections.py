@@ -91,7 +91,7 @@ class UpstreamOptions:
     )
     attempt_timeout: float = option(5.0, kinds.duration("10ms", "5m"), "Time for one exchange, everything included.")
     connect_timeout: float = option(1.0, kinds.duration("10ms", "1m"), "Time to connect, TLS included.")
-    first_byte_timeout: float = option(4.5, kinds.duration("10ms", "5m"), "Time to the first byte of the answer.")
+    first_byte_timeout: float = option(4.5, kinds.duration("10ms", "5m"), "Time to the answer's whole head.")
     idle_timeout: float = option(2.0, kinds.duration("10ms", "5m"), "Longest pause inside an answer.")
     max_body: int = option(10 * 1024**2, kinds.size("64KiB", "256MiB"), "Largest answer taken, after decompression.")
     max_calls: int = option(16, kinds.whole(1, 10_000), "Vendor calls in flight at once.")
