@@ -115,19 +115,48 @@ def test_no_token_is_in_the_file() -> None:
     assert "smtp_auth_password" not in config()["global"]
 
 
-def test_the_message_of_a_page_renders_to_what_to_do(tmp_path: Path) -> None:
-    """The template language is checked only when an alert goes out, which is late."""
-    (page,) = [receiver for receiver in config()["receivers"] if receiver["name"] == "p1-page"]
-    notes = alerts()["ServiceDown"]["annotations"]
-    data = tmp_path / "data.json"
-    data.write_text(json.dumps({"status": "firing", "alerts": [{"annotations": notes}], "commonAnnotations": notes}))
-    (tmp_path / "none.tmpl").write_text("")
-    text = page["slack_configs"][0]["text"]
+def rendered(template: str, notes: list[dict[str, str]], folder: Path) -> str:
+    """Return what a message about alerts with these annotations says."""
+    common = {name: text for name, text in notes[0].items() if all(each.get(name) == text for each in notes)}
+    alerts_of = [{"status": "firing", "annotations": each} for each in notes]
+    data = folder / "data.json"
+    data.write_text(json.dumps({"status": "firing", "alerts": alerts_of, "commonAnnotations": common}))
+    (folder / "none.tmpl").write_text("")
     done = amtool(
-        *("template", "render", f"--template.glob={tmp_path}/*.tmpl"),
-        *(f"--template.text={text}", f"--template.data={data}"),
+        *("template", "render", f"--template.glob={folder}/*.tmpl"),
+        *(f"--template.text={template}", f"--template.data={data}"),
     )
     assert done.returncode == 0, done.stderr
-    assert notes["action"] in done.stdout
-    assert notes["command"] in done.stdout
-    assert f"<{notes['runbook_url']}|runbook>" in done.stdout
+    return done.stdout
+
+
+def page_templates() -> tuple[str, str]:
+    """Return the text of a page's message, and the command its pager is given."""
+    (page,) = [receiver for receiver in config()["receivers"] if receiver["name"] == "p1-page"]
+    return page["slack_configs"][0]["text"], page["pagerduty_configs"][0]["details"]["command"]
+
+
+def test_the_message_of_a_page_renders_to_what_to_do(tmp_path: Path) -> None:
+    """The template language is checked only when an alert goes out, which is late."""
+    notes = alerts()["ServiceDown"]["annotations"]
+    text, command = (rendered(template, [notes], tmp_path) for template in page_templates())
+    assert notes["action"] in text
+    assert f"`{notes['command']}`" in text
+    assert f"<{notes['runbook_url']}|runbook>" in text
+    assert command.strip() == notes["command"]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_alerts_told_together_keep_each_its_command(tmp_path: Path, *, own: bool) -> None:
+    """One line for all when it is the same for all."""
+    notes = alerts()["StockServicePodDown"]["annotations"]
+    pods = [
+        {**notes, "summary": f"{pod} is down", "command": f"kubectl describe pod {pod if own else 'all'}"}
+        for pod in ("pod-a", "pod-b")
+    ]
+    text, command = (rendered(template, pods, tmp_path) for template in page_templates())
+    quoted = re.findall("`(.*)`", text)
+    assert quoted == [pod["command"] for pod in pods][: 2 if own else 1]
+    assert all(each in command for each in quoted)
+    assert text.index("pod-a is down") < text.index("pod-b is down") < text.index("*Do:*")
+    assert "``" not in text
