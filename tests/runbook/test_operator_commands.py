@@ -247,6 +247,19 @@ def test_doctor_asks_the_vendor_from_inside_a_pod(pair: Pair, tmp_path: Path) ->
         assert "#vendor-unreachable" in said
 
 
+def test_doctor_asks_the_vendor_where_no_service_answers(pair: Pair) -> None:
+    """Whether it is the vendor is the first thing one wants to know, and a service that is down cannot tell."""
+    vendor, nobody = pair.simulator.url, "http://127.0.0.1:1"
+    words = [COMMAND, "doctor", nobody, "--vendor", vendor]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3
+    assert re.search(rf"bad +service +#service-down +no service answers at {nobody}", done.stdout)
+    assert re.search(rf"good +vendor from here +{vendor} answers 401", done.stdout)
+    assert "The service does not answer" in done.stdout.splitlines()[-1]
+    there = subprocess.run([*words, "--json"], capture_output=True, text=True, check=False, timeout=60)
+    assert [check["finding"] for check in json.loads(there.stdout)["checks"]] == ["bad", "good"]
+
+
 @pytest.mark.parametrize(("plan", "words"), [(Plan.PAID, "in the plan"), (Plan.BASIC, "not in the plan")])
 def test_doctor_finds_out_what_the_key_may_do(plan: Plan, words: str) -> None:
     """Only when it is asked to: it costs calls."""

@@ -12,7 +12,7 @@ from stock_service.base.clock import Clock, SystemClock, pause_thread
 from stock_service.cli.ask import DEFAULT_URL, checked_origin, json_option, key_option
 from stock_service.cli.exit_codes import ExitCode
 from stock_service.cli.parameters import duration_parameter
-from stock_service.cli.reports import end_unreachable, end_with, end_without_metrics, show_checks
+from stock_service.cli.reports import end_with, show_checks, told_unreachable
 from stock_service.config.load import CLIENT_URL_VARIABLE
 from stock_service.operate.asking import NobodyAnswers, Service
 from stock_service.operate.certificates import look_at_certificate
@@ -60,7 +60,9 @@ def doctor(  # one argument for each option
 ) -> None:
     """Look at a service and say what is likely wrong. Changes nothing; without --rights it spends no vendor call.
 
-    Exit codes: 0 nothing bad, 1 something is, 2 wrong call, 3 nobody answers.
+    Where no service answers, --vendor and --host are looked at all the same.
+
+    Exit codes: 0 nothing bad, 1 something is, 2 wrong call, 3 no service answers.
     """
     clock = SystemClock()
     try:
@@ -68,21 +70,35 @@ def doctor(  # one argument for each option
             checks = look_at_cluster(Cluster(namespace, context), pause_thread, over, clock)
         else:
             checks = look_at_service(Service(url, key), pause_thread, over)
-    except NobodyAnswers as error:
-        end_unreachable(error)
-    except NoMetrics as error:
-        end_without_metrics(url, error)
-    except ClusterRefused as error:
-        click.echo(f"{error.program}: {error.told}", err=True)
-        sys.exit(ExitCode.UNREACHABLE)
+    except (NobodyAnswers, NoMetrics, ClusterRefused) as error:
+        told, code = _told_missing(url, error)
+        if not vendor and not host:
+            click.echo(told, err=True)
+            sys.exit(code)
+        _show([Check("service", Finding.BAD, told, "service-down"), *_besides(vendor, host, clock)], as_json=as_json)
+        sys.exit(code)
     if rights:
         checks += _rights(Service(url, key), clock)
-    if vendor:
-        checks.append(look_at_vendor(Service(vendor)))
-    if host:
-        checks.append(look_at_certificate(host, 443, clock, ssl.create_default_context()))
+    checks += _besides(vendor, host, clock)
     _show(checks, as_json=as_json)
     end_with(checks)
+
+
+def _besides(vendor: str | None, host: str | None, clock: Clock) -> list[Check]:
+    """Return what needs no service to be looked at."""
+    found = [look_at_vendor(Service(vendor))] if vendor else []
+    return [*found, look_at_certificate(host, 443, clock, ssl.create_default_context())] if host else found
+
+
+def _told_missing(url: str, error: NobodyAnswers | NoMetrics | ClusterRefused) -> tuple[str, ExitCode]:
+    """Return why there is nothing to look at, and the code that says so."""
+    match error:
+        case NobodyAnswers():
+            return told_unreachable(error), ExitCode.UNREACHABLE
+        case NoMetrics():
+            return f"{url}: {error.reason}", ExitCode.FAILED
+        case ClusterRefused():
+            return f"{error.program}: {error.told}", ExitCode.UNREACHABLE
 
 
 def _rights(service: Service, clock: Clock) -> list[Check]:

@@ -35,9 +35,14 @@ def end_with(checks: Sequence[Check]) -> NoReturn:
     sys.exit(ExitCode.DONE if all_good(checks) else ExitCode.FAILED)
 
 
+def told_unreachable(error: NobodyAnswers) -> str:
+    """Return that nobody answers, in words."""
+    return f"no service answers at {error.url} ({error.reason})"
+
+
 def end_unreachable(error: NobodyAnswers) -> NoReturn:
     """End because nobody answers."""
-    click.echo(f"no service answers at {error.url} ({error.reason})", err=True)
+    click.echo(told_unreachable(error), err=True)
     sys.exit(ExitCode.UNREACHABLE)
 
 

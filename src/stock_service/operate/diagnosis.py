@@ -122,7 +122,7 @@ def _fullest(pods: Pods) -> list[tuple[str, Scrape]]:
 # The order in which one trouble explains the others.
 _CAUSES = {
     "service-absent": "There is no pod at all: the Deployment is gone, or a Secret it needs is missing.",
-    "service-down": "Not every pod answers.",
+    "service-down": "The service does not answer, or not every pod of it.",
     "rollout-stuck": "A pod restarts or does not become ready, or the last deployment did not end well.",
     "vendor-key-refused": "The vendor refuses our own key; all other signs may follow from it.",
     "vendor-unreachable": "No HTTP answer comes from the vendor: DNS, egress, NetworkPolicy, or the vendor is down.",
