@@ -13,6 +13,7 @@ import pytest
 from stock_service.base.clock import SystemClock
 from stock_service.upstream.client import ClientSettings, Exchange, VendorClient
 from stock_service.upstream.outcome import ExchangeFailed, Fault
+from tests.support.clock import ManualClock
 from tests.support.raw_vendor import Script, Talk, answering, bomb, good, hang, raw_vendor, sending
 from tests.support.vendor_client import HURRIED, KEY, LIMITS, ask, fault_from, fault_of, get, make_client
 
@@ -298,6 +299,19 @@ async def test_a_connection_that_was_idle_too_long_is_closed_by_us() -> None:
         await client.exchange("/", accept="*/*", within=5.0)
         await client.aclose()
     assert (open_then, vendor.connections) == (0, 2)
+
+
+@pytest.mark.parametrize(("renew_after", "connections"), [(300.0, 2), (0.0, 1)])
+async def test_a_connection_that_is_never_idle_is_made_anew_at_its_age(renew_after: float, connections: int) -> None:
+    """While it is asked it holds on to an address, whatever the vendor's name says meanwhile. No answer is lost."""
+    clock = ManualClock()
+    async with raw_vendor(good) as vendor:
+        client = VendorClient(ClientSettings(url=vendor.url, renew_after=renew_after), KEY, clock)
+        for _ in range(50):
+            await client.exchange("/", accept="*/*", within=5.0)
+            clock.shift(10.0)
+        await client.aclose()
+    assert (vendor.requests, vendor.connections, vendor.most_open) == (50, connections, 1)
 
 
 async def test_a_value_that_would_end_its_line_is_not_passed_on() -> None:

@@ -95,6 +95,9 @@ class UpstreamOptions:
     idle_timeout: float = option(2.0, kinds.duration("10ms", "5m"), "Longest pause inside an answer.")
     max_body: int = option(10 * 1024**2, kinds.size("64KiB", "256MiB"), "Largest answer taken, after decompression.")
     max_calls: int = option(16, kinds.whole(1, 10_000), "Vendor calls in flight at once.")
+    max_connection_age: float = option(
+        300.0, kinds.duration("0", "1d"), "A busy connection is made anew after this, to follow the name. 0: never."
+    )
     record_dir: str = option(
         "", _path, "Directory in which every usable answer of the vendor is kept for a replay. Empty: none."
     )

@@ -35,7 +35,8 @@ class ClientSettings:
     """Where the vendor is and how long it may take. Lengths in seconds.
 
     `connect_for` covers name, TCP and TLS. `attempt_for` covers everything, so a drip that keeps every other limit
-    still ends. `keep_for` is how long an idle connection is trusted. `connections` bounds the calls under way.
+    still ends. `keep_for` is how long an idle connection is trusted, `renew_after` how old one may become before it is
+    made anew (0: any age). `connections` bounds the calls under way.
     """
 
     url: str = "https://api.polygon.io"
@@ -44,6 +45,7 @@ class ClientSettings:
     between_bytes_for: float = 2.0
     attempt_for: float = 5.0
     keep_for: float = 15.0
+    renew_after: float = 300.0
     names_for: float = 30.0
     connections: int = 16
     body: BodyLimits = field(default_factory=BodyLimits)
@@ -81,7 +83,7 @@ class VendorClient:
             clock=clock,
             trust=trust,
         )
-        self._pool = Pool(dialer, settings.keep_for, clock)
+        self._pool = Pool(dialer, settings.keep_for, settings.renew_after, clock)
         key_line = f"Authorization: Bearer {api_key}\r\n" if api_key else ""
         self._usual_lines = (
             f"Host: {_host_of(settings.url)}\r\nAccept-Encoding: gzip\r\nUser-Agent: stock-service\r\n{key_line}"

@@ -68,6 +68,7 @@ class VendorConnection(asyncio.Protocol):
         "_until_close",
         "_whole",
         "idle_since",
+        "made_at",
         "reusable",
     )
 
@@ -79,6 +80,7 @@ class VendorConnection(asyncio.Protocol):
         self._served = False
         self._ended = False  # by the vendor's word: over TLS, uvloop passes on its goodbye and not that it was cut off
         self.reusable = False
+        self.made_at = clock.monotonic()
         self.idle_since = 0.0  # the pool's
         self._timer: asyncio.TimerHandle | None = None
         self._awaited: asyncio.Future[Received] | None = None

@@ -2,12 +2,14 @@
 
 How many exchanges run at once is the bulkhead's to say: there are never more connections than there were exchanges.
 Always holds: the connection used last is used first, so that surplus ones grow old; an old one is closed by us before
-the vendor does it in the middle of our next request.
+the vendor does it in the middle of our next request; however busy, none is used beyond its age, or we would keep to an
+address the vendor has left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 
 from stock_service.base.clock import Clock
 from stock_service.upstream.connection import VendorConnection
@@ -16,11 +18,12 @@ from stock_service.upstream.outcome import ExchangeFailed, Fault
 
 
 class Pool:
-    """Idle connections, each trusted for `keep_for` seconds."""
+    """Idle connections, each trusted for `keep_for` s, and until it is `renew_after` s old; 0: at any age."""
 
-    def __init__(self, dialer: Dialer, keep_for: float, clock: Clock) -> None:
+    def __init__(self, dialer: Dialer, keep_for: float, renew_after: float, clock: Clock) -> None:
         self._dialer = dialer
         self._keep_for = keep_for
+        self._renew_after = renew_after or math.inf
         self._clock = clock
         self._idle: list[VendorConnection] = []  # the one used last at the end
         self._busy: set[VendorConnection] = set()
@@ -44,10 +47,11 @@ class Pool:
     def give_back(self, connection: VendorConnection) -> None:
         """Keep the connection if it may be asked again, close it otherwise."""
         self._busy.discard(connection)
-        if not connection.reusable:
+        now = self._clock.monotonic()
+        if not connection.reusable or now - connection.made_at >= self._renew_after:
             connection.close()
             return
-        connection.idle_since = self._clock.monotonic()
+        connection.idle_since = now
         self._idle.append(connection)
         if self._timer is None:
             self._look_in(self._keep_for)

@@ -67,6 +67,7 @@ def _client_settings(settings: Settings) -> ClientSettings:
         first_byte_for=section.first_byte_timeout,
         between_bytes_for=section.idle_timeout,
         attempt_for=section.attempt_timeout,
+        renew_after=section.max_connection_age,
         connections=section.max_calls,
         body=BodyLimits(max_bytes=section.max_body),
     )
