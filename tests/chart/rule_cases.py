@@ -136,6 +136,7 @@ def burn(ratio: float, every: int) -> Series:
 
 
 _STATE = "stock_service_circuit_breaker_state"
+_DUE = "stock_service_circuit_breaker_due_seconds"
 _MOVES = "stock_service_circuit_breaker_transitions_total"
 _CLOSED_OPEN = ',from="closed",to="open"'
 _AVAILABLE = ("kube_deployment_status_replicas_available", 'deployment="stock-service"')
@@ -168,7 +169,11 @@ CASES: dict[str, Case] = {
     "StockServiceDown": Case(pods("up", 0, 1), pods("up", 0, 1, 1), pods("up", 0), waits=60),
     "StockServicePodDown": Case(pods("up", 0, 1, 1), pods("up", 1), pods("up", 0), waits=300),
     "StockServiceHighErrorRatio": Case(requests(1.01, 8.99), requests(0.99, 9.01), requests(9, 1), 15, 300),
-    "StockServiceBreakerOpen": Case(pods(_STATE, 2, 0), pods(_STATE, 2, 0, 1), pods(_STATE, 2)),
+    "StockServiceBreakerOpen": Case(
+        pods(_STATE, 2, 0) | pods(_DUE, 600, 0),
+        pods(_STATE, 2, 0, 1) | pods(_DUE, 0, 0, 0),
+        pods(_STATE, 2) | pods(_DUE, 0),
+    ),
     "StockServiceHighLatency": Case(latency(0.051), latency(0.049), latency(1), onset=15, waits=600),
     "StockServiceHighMemory": Case(
         memory("container_memory_working_set_bytes", 0.901),

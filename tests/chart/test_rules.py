@@ -135,6 +135,16 @@ def test_the_literal_error_alert_misses_a_small_outage(tmp_path: Path) -> None:
     assert promtool_verdict(tmp_path, "StockServiceHighErrorRatio", series, 15, [Look(STEADY, 1)]) == ""
 
 
+def test_a_breaker_nobody_asks_does_not_page_all_night(tmp_path: Path) -> None:
+    """Only a question closes it: the literal alert stays however well the vendor is."""
+    state, due = "stock_service_circuit_breaker_state", "stock_service_circuit_breaker_due_seconds"
+    series = pods(state, 2, 2) | pods(due, 601, 601)
+    assert promtool_verdict(tmp_path, "CircuitBreakerOpen", series, 15, [Look(600, 2)]) == ""
+    assert promtool_verdict(tmp_path, "StockServiceBreakerOpen", series, 15, [Look(600, 0)]) == ""
+    asked = pods(state, 2, 2) | pods(due, 601, 30)
+    assert promtool_verdict(tmp_path, "StockServiceBreakerOpen", asked, 15, [Look(600, 1)]) == ""
+
+
 def test_one_lost_pod_of_twenty_does_not_page(tmp_path: Path) -> None:
     """The literal alert does."""
     series = pods("up", 0, *[1] * 19)

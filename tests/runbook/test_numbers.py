@@ -127,6 +127,8 @@ def test_the_numbers_of_our_own_alerts() -> None:
     assert lasts("StockServiceAbsent") == "2 minutes"
     promised("at-the-ceiling", "for 15 minutes")
     assert lasts("StockServiceAtCeiling") == "15 minutes"
+    promised("circuit-breaker-open", "has waited 10 minutes for a question")
+    assert 'circuit_breaker_due_seconds{job="stock-service"} > 600' in says("StockServiceBreakerOpen")
     promised("breaker-flapping", "more than 3 openings in 30 minutes")
     assert "[30m])) > 3" in says("StockServiceBreakerFlapping")
     promised("breaker-overridden", "for 30 minutes")

@@ -270,6 +270,7 @@ def test_levels_are_read_at_each_scrape() -> None:
         quota=lambda: level[0],
         cache=lambda: CacheSize(3, 4_096, 1),
         breaker_state=lambda: 2,
+        breaker_due=lambda: 7.5,
         breaker=lambda: {"bars": 2, "quotes": 0},
         in_progress=lambda: 4,
         log_dropped=lambda: 6,
@@ -280,7 +281,8 @@ def test_levels_are_read_at_each_scrape() -> None:
     seen = {name.removeprefix("stock_service_"): value for name, value in samples(exported).items()}
     expected = {
         "quota_remaining": 0, "quota_waiting": 7, "cache_entries": 3, "cache_bytes": 4_096, "cache_evictions_total": 1,
-        "circuit_breaker_state": 2, 'circuit_breaker_endpoint_state{endpoint="quotes"}': 0, "requests_in_progress": 4,
+        "circuit_breaker_state": 2, "circuit_breaker_due_seconds": 7.5,
+        'circuit_breaker_endpoint_state{endpoint="quotes"}': 0, "requests_in_progress": 4,
         "log_lines_dropped_total": 6, 'hit_path_fallthrough_total{why="stale"}': 9,
         'client_requests_total{client="team"}': 10, 'client_vendor_calls_total{client="team"}': 2,
         'client_limited_total{client="team"}': 1,

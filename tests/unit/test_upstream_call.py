@@ -420,6 +420,21 @@ def test_the_number_of_breakers_is_bounded() -> None:
     assert len(breakers.snapshot(0.0)["classes"]) == 64
 
 
+async def test_an_open_breaker_says_for_how_long_it_has_waited_for_a_question(rig: Rig) -> None:
+    """Of several the one that was asked last: while one of them is asked in vain, it is no quiet night."""
+    await rig.fail(answer(500), times=5)
+    assert rig.upstream.breaker_snapshot()["due_for"] == 0
+    await rig.clock.advance(30.0)
+    waited = rig.upstream.breaker_snapshot()["due_for"]
+    assert 20 < waited < 30
+    rig.client.acts.append(answer(500))
+    await rig.error()
+    assert (rig.state(), rig.upstream.breaker_snapshot()["due_for"]) == ("open", 0)
+    await rig.clock.advance(600.0)
+    rig.upstream.override(Override.FORCE_OPEN, "key-1")
+    assert (rig.state(), rig.upstream.breaker_snapshot()["due_for"]) == ("open", 0)
+
+
 # --- key ---------------------------------------------------------------------------------------------------
 
 
@@ -627,6 +642,7 @@ async def test_the_snapshot_says_plan_queue_hold_breakers_and_key(rig: Rig) -> N
         "circuit_breaker": {
             "state": "closed",
             "gauge": 0,
+            "due_for": 0.0,
             "override": "none",
             "late_results": 0,
             "classes": {

@@ -95,6 +95,7 @@ class Sources:
     fallthroughs: Callable[[], Mapping[str, int]] = dict
     cache: Callable[[], CacheSize] = CacheSize
     breaker_state: Callable[[], int] = int
+    breaker_due: Callable[[], float] = float
     breaker: Callable[[], Mapping[str, int]] = dict
     quota: Callable[[], QuotaLevel] = QuotaLevel
     shared: Callable[[], SharedLevel] = SharedLevel
@@ -173,6 +174,7 @@ class Exporter:
             table.WARM_LEFT: warm.left,
             table.WARM_CALLS: warm.calls,
             table.BREAKER_STATE: sources.breaker_state(),
+            table.BREAKER_DUE: sources.breaker_due(),
             table.IN_PROGRESS: sources.in_progress(),
             table.LOG_DROPPED: sources.log_dropped(),
             table.MEMORY_LIMIT: self._memory_limit,

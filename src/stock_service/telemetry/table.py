@@ -64,6 +64,8 @@ BREAKER_STATE = Metric("stock_service_circuit_breaker_state", Kind.GAUGE, (), "0
                        "Is the vendor being asked?", Use.ALERT)
 BREAKER_ENDPOINT = Metric("stock_service_circuit_breaker_endpoint_state", Kind.GAUGE, ("endpoint",),
                           "0 closed, 1 half-open, 2 open", "For which part of the vendor?", Use.DIAGNOSIS)
+BREAKER_DUE = Metric("stock_service_circuit_breaker_due_seconds", Kind.GAUGE, (), "seconds",
+                     "Open: for how long has it waited for somebody to ask, who alone closes it?", Use.ALERT)
 BREAKER_MOVES = Metric("stock_service_circuit_breaker_transitions_total", Kind.COUNTER, ("from", "to"), "transitions",
                        "Did it open between two scrapes? Is it flapping?", Use.ALERT)
 BREAKER_OVERRIDE = Metric("stock_service_circuit_breaker_override", Kind.GAUGE, (),

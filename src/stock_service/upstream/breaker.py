@@ -110,10 +110,14 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class BreakerView:
-    """What `peek` saw. `wait_until` is None when a call would be let through now."""
+    """What `peek` saw. `wait_until` is None when a call would be let through now.
+
+    `due_for` is for how long an open one has waited for somebody to ask, which alone would close it.
+    """
 
     state: State
     wait_until: float | None
+    due_for: float
     total: int
     failures: int
     run: int
@@ -212,8 +216,9 @@ class Breaker:
             state, wait_until = State.OPEN, now + self._settings.sleep_for
         elif self._override is Override.FORCE_CLOSED:
             state, wait_until = State.CLOSED, None
+        due_for = now - until if state is State.OPEN and wait_until is None else 0.0
         total, failures = self._window.sums(now)
-        return BreakerView(state, wait_until, total, failures, self._run, self._late)
+        return BreakerView(state, wait_until, due_for, total, failures, self._run, self._late)
 
     def wait_until(self, now: float) -> float | None:
         """Return `wait_until` of what `peek` would see; in the ordinary state for the price of a look."""

@@ -80,13 +80,18 @@ class Breakers:
             self._tell(name, breaker)
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """Return the state of all classes for `/circuit-breaker`: `state` and `gauge` are the worst of them."""
+        """Return the state of all classes for `/circuit-breaker`: `state` and `gauge` are the worst of them.
+
+        `due_for` is for how many seconds all that are open have waited for somebody to ask.
+        """
         views = {name: breaker.peek(now) for name, breaker in sorted(self._breakers.items())}
         forced = {Override.FORCE_OPEN: State.OPEN}.get(self._override, State.CLOSED)
+        waited = [view.due_for for view in views.values() if view.state is State.OPEN]
         worst = max((view.state for view in views.values()), default=forced)
         return {
             "state": worst.name.lower(),
             "gauge": int(worst),
+            "due_for": round(min(waited, default=0.0), 3),
             "override": self._override.value,
             "late_results": sum(view.late for view in views.values()),
             "classes": {name: describe_view(view, now) for name, view in views.items()},

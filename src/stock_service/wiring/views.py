@@ -64,6 +64,7 @@ class Views:
             series=answered,
             cache=self._cache_size,
             breaker_state=lambda: int(self._upstream.breaker_snapshot()["gauge"]),
+            breaker_due=lambda: float(self._upstream.breaker_snapshot()["due_for"]),
             breaker=self._breaker_gauges,
             quota=self._quota_level,
             shared=SharedLevel if self._shared is None else self._shared.level,
