@@ -12,7 +12,6 @@ from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.cache.outdated import Outdated
-from stock_service.reads.fleet import Alone
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
 from stock_service.reads.sources import VendorSource
 from stock_service.upstream.call import Priority
@@ -121,7 +120,7 @@ def make_desk(max_bytes: int = 1 << 20) -> Desk:
     reads = ReadPath(
         memory=memory,
         flights=flights,
-        source=VendorSource(vendor, policy, clock, Alone(), outdated),
+        source=VendorSource(vendor, policy, clock),
         clock=clock,
         observer=events,
         settings=ReadSettings(request_for=9.0, origins=frozenset({b"https://api.polygon.io"})),

@@ -25,7 +25,6 @@ from stock_service.cache.flight import Flights
 from stock_service.cache.freshness import Lifetime
 from stock_service.cache.memory import Memory
 from stock_service.cache.outdated import Outdated
-from stock_service.reads.fleet import Alone
 from stock_service.reads.read_path import ReadPath, ReadSettings
 from stock_service.reads.sources import VendorSource
 from stock_service.upstream.call import Priority
@@ -355,7 +354,7 @@ class Wire:
         return ReadPath(
             memory=self.memory,
             flights=Flights(self.clock, 0.5),
-            source=VendorSource(self.vendor, self.vendor, self.clock, Alone(), Outdated()),
+            source=VendorSource(self.vendor, self.vendor, self.clock),
             clock=self.clock,
             observer=self.observer,
             settings=ReadSettings(9.0, _ORIGINS),

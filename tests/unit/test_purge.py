@@ -26,7 +26,7 @@ from stock_service.reads.market_days import DAILY, Began, MarketDays, Taken, day
 from stock_service.reads.purge import Purge, Reach
 from stock_service.reads.purge_feed import PurgeFeed
 from stock_service.reads.read_path import Answer, Via
-from stock_service.reads.sources import Brought, Errand, VendorSource
+from stock_service.reads.sources import Brought, Errand, FleetSource, VendorSource
 from stock_service.upstream.call import Priority
 from stock_service.upstream.outcome import ExchangeFailed, Fault
 from stock_service.vendor.request import ask
@@ -124,7 +124,8 @@ async def test_what_another_process_fetched_does_not_stand_in_once_it_is_purged(
         async def seat(self, *_: Any, **__: Any) -> AsyncIterator[Seat]:
             yield Seat(None, recalled, lambda *_, **__: None)
 
-    source = VendorSource(desk.vendor, desk.policy, desk.clock, Others(), outdated)  # type: ignore[arg-type]
+    vendor = VendorSource(desk.vendor, desk.policy, desk.clock)
+    source = FleetSource(vendor, Others(), outdated)  # type: ignore[arg-type]
     for purged in (False, True):
         errand = Errand(PREV, desk.clock.monotonic() + 9.0, Priority.INTERACTIVE, False, lambda: None, {})
         asking = asyncio.create_task(source.fetch(errand))

@@ -1,4 +1,4 @@
-"""Where an answer comes from when memory has none: the vendor as it stands, or our series of bars.
+"""Where an answer comes from when memory has none: the vendor as it stands, the fleet, or our series of bars.
 
 A source fetches and says how long what it brings may be kept; who asks, joins or falls back is the read path's
 business. Runs as the flight's own task.
@@ -94,17 +94,33 @@ class Source(Protocol):
 class VendorSource:
     """The vendor as it stands: one question, one answer."""
 
-    def __init__(
-        self, upstream: Upstream, policy: LifetimePolicy, clock: Clock, fleet: Fleet, outdated: Outdated
-    ) -> None:
+    def __init__(self, upstream: Upstream, policy: LifetimePolicy, clock: Clock) -> None:
         self._upstream = upstream
         self._policy = policy
         self._clock = clock
+
+    async def fetch(self, errand: Errand) -> Brought:
+        """Ask the vendor."""
+        reply = await self._upstream.fetch(
+            errand.request,
+            deadline=errand.deadline,
+            priority=errand.priority,
+            edge=errand.edge,
+            spend=errand.spend,
+        )
+        return Brought(reply, self._policy.judge_lifetime(errand.request, reply, self._clock.wall()))
+
+
+class FleetSource:
+    """What the other processes of the fleet have, else what `beyond` brings, which is offered to them."""
+
+    def __init__(self, beyond: Source, fleet: Fleet, outdated: Outdated) -> None:
+        self._beyond = beyond
         self._fleet = fleet
         self._outdated = outdated
 
     async def fetch(self, errand: Errand) -> Brought:
-        """Ask the vendor, unless another process of the fleet has the answer."""
+        """Return another process's answer, or a new one; when there is none to be had, theirs though it is stale."""
         counts_from = self._outdated.counts_from(errand.request)
         async with self._fleet.seat(
             errand.request, errand.deadline, force=errand.force, counts_from=counts_from
@@ -112,19 +128,12 @@ class VendorSource:
             if seat.recalled is not None:
                 return Brought(seat.recalled.reply, seat.recalled.lifetime, asked=False)
             try:
-                reply = await self._upstream.fetch(
-                    errand.request,
-                    deadline=errand.deadline,
-                    priority=errand.priority,
-                    edge=errand.edge,
-                    spend=errand.spend,
-                )
+                brought = await self._beyond.fetch(errand)
             except ServiceError as error:
                 if seat.fallback is None or not may_fall_back(error):
                     raise
                 if seat.fallback.reply.fetched_at < self._outdated.purged_from(errand.request):
                     raise  # while we asked
                 return Brought(seat.fallback.reply, seat.fallback.lifetime, stale=stale_reason(error))
-            lifetime = self._policy.judge_lifetime(errand.request, reply, self._clock.wall())
-            seat.publish(reply, lifetime)
-            return Brought(reply, lifetime)
+            seat.publish(brought.reply, brought.lifetime)
+            return brought

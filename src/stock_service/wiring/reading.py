@@ -20,7 +20,7 @@ from stock_service.reads.market_news import MarketNews, NewsSettings
 from stock_service.reads.purge import Purge
 from stock_service.reads.read_path import Landed, ReadPath, ReadSettings
 from stock_service.reads.rolled_source import RolledSource
-from stock_service.reads.sources import Source, VendorSource
+from stock_service.reads.sources import FleetSource, Source, VendorSource
 from stock_service.upstream.call import Upstream
 from stock_service.upstream.pacer import Pacer
 from stock_service.upstream.slots import LocalSlots
@@ -63,7 +63,7 @@ class Reading:
         self.purges = self._purge if self.shared is None else self.shared.purges
         self.upstream = self._make_upstream()
         self._policy = Policy(self.calendar, policy_settings(settings))
-        self.vendor = VendorSource(self.upstream, self._policy, self.market_clock, self._fleet, self._outdated)
+        self.vendor = self._make_vendor()
         self.bars = self._make_bars()
         self.warmer = make_warmer(
             settings,
@@ -95,6 +95,10 @@ class Reading:
         common = None if self.shared is None else self.shared.slots
         slots = LocalSlots(Pacer(settings.pacer), self._clock) if common is None else common
         return Upstream(settings, self._answering.client, slots, self._clock, self._observer)
+
+    def _make_vendor(self) -> Source:
+        vendor = VendorSource(self.upstream, self._policy, self.market_clock)
+        return vendor if self.shared is None else FleetSource(vendor, self._fleet, self._outdated)
 
     def _make_bars(self) -> BarsSource:
         return BarsSource(
