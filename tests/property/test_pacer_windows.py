@@ -59,6 +59,17 @@ class PacerMachine(RuleBasedStateMachine):
             assert answer.start_at >= foreseen  # behind those who were promised a slot before
         self.waiting.append(answer)
 
+    @rule(keep=st.sampled_from([0.0, 0.2, 0.5]))
+    def leave(self, keep: float) -> None:
+        """Leave unplanned: only where a plan would have begun now, and past nobody who waits."""
+        foreseen = self.pacer.peek(self.now)
+        answer = self.pacer.leave(keep, self.now)
+        if answer is None:
+            return  # it is to be planned
+        assert (foreseen.next_at, foreseen.waiting, answer.at) == (self.now, 0, self.now)
+        self.sent.append(self.now)
+        self.last = answer
+
     @rule(arrivals=st.integers(2, 30))
     def burst(self, arrivals: int) -> None:
         for _ in range(arrivals):

@@ -53,6 +53,21 @@ def test_callers_queue_in_order_and_each_learns_its_own_start() -> None:
     assert [planned(pacer, 1.0).start_at for _ in range(6)] == [60.0] * 5 + [120.0]
 
 
+def test_a_call_leaves_unplanned_where_there_is_room_and_nobody_before_it() -> None:
+    pacer = make_pacer(Window(2, 60.0))
+    assert pacer.leave(0.0, 0.0) == Spent(0.0)
+    assert pacer.leave(0.5, 0.0) is None  # would take the half that is to stay free
+    waiting = planned(pacer, 1.0)
+    assert pacer.leave(0.0, 1.0) is None
+    pacer.refund(waiting, 1.0)
+    assert pacer.leave(0.0, 1.0) == Spent(1.0)
+    assert pacer.leave(0.0, 2.0) is None
+    assert sent_away(pacer, "somebody", 2.0) == 60.0
+    assert pacer.leave(0.0, 60.0) is None  # kept for somebody
+    pacer.hold_until(300.0, 61.0)
+    assert pacer.leave(0.0, 200.0) is None
+
+
 def sent_away(pacer: Pacer, asker: str, now: float) -> float:
     answer = pacer.reserve(0.0, now, now, asker)
     assert isinstance(answer, NoRoom)

@@ -133,7 +133,6 @@ class Breaker:
         "_generation",
         "_lapse_for",
         "_late",
-        "_moves",
         "_ordinary",
         "_override",
         "_permit",
@@ -142,6 +141,7 @@ class Breaker:
         "_state",
         "_until",
         "_window",
+        "moves",
     )
 
     def __init__(self, settings: BreakerSettings, draw: Callable[[], float]) -> None:
@@ -158,7 +158,7 @@ class Breaker:
         self._failed_probes = 0
         self._run = 0
         self._late = 0
-        self._moves: list[Move] = []
+        self.moves: list[Move] = []  # that nobody has taken yet, in order
 
     @property
     def override(self) -> Override:
@@ -230,15 +230,14 @@ class Breaker:
 
     def take_moves(self) -> list[Move]:
         """Return the changes of state since the last call, in order."""
-        moves = self._moves
-        if moves:
-            self._moves = []
+        moves, self.moves = self.moves, []
         return moves
 
     def _record(self, verdict: Verdict, now: float, wish: float) -> None:
         failed = verdict is Verdict.FAILURE
         self._run = self._run + 1 if failed else 0
-        if self._tripped(*self._window.add(now, marked=int(failed))):
+        total, failures = self._window.add(now, marked=int(failed))
+        if failures and self._tripped(total, failures):
             self._open(now, max(self._sleep_after(0), self._spread(wish)))
         elif wish > 0:
             self._open(now, self._spread(wish))
@@ -271,7 +270,7 @@ class Breaker:
 
     def _move(self, state: State, until: float, open_for: float = 0.0) -> None:
         if state is not self._state:
-            self._moves.append(Move(self._state, state, open_for))
+            self.moves.append(Move(self._state, state, open_for))
         self._state = state
         self._until = until
         self._generation += 1

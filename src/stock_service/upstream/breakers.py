@@ -47,24 +47,27 @@ class Breakers:
 
     def ask(self, group: str, now: float) -> Permit | Wait:
         """Ask to make one call of class `group`."""
-        name, breaker = self._named(group)
+        breaker = self._breakers.get(group) or self._make(group)
         answer = breaker.ask(now)
-        self._tell(name, breaker)
+        if breaker.moves:
+            self._tell(group, breaker)
         return answer
 
     def settle(
         self, group: str, permit: Permit, verdict: Verdict, now: float, retry_after: float | None = None
     ) -> None:
         """Report the result of a permitted call."""
-        name, breaker = self._named(group)
+        breaker = self._breakers.get(group) or self._make(group)
         settlement = breaker.settle(permit, verdict, now, retry_after)
-        self._tell(name, breaker)
+        if breaker.moves:
+            self._tell(group, breaker)
         if settlement is Settlement.LATE:
-            self._observer.notify(LateResultDropped(name))
+            self._observer.notify(LateResultDropped(self._name(group)))
 
     def wait_until(self, group: str, now: float) -> float | None:
         """Return when a call of class `group` may be asked for again; None: now. Changes nothing."""
-        return self._named(group)[1].wait_until(now)
+        breaker = self._breakers.get(group) or self._make(group)
+        return breaker.wait_until(now)
 
     def override(self, mode: Override, by: str) -> None:
         """Force all classes, present and future; `by` is the admin key's id."""
@@ -97,20 +100,21 @@ class Breakers:
             "classes": {name: describe_view(view, now) for name, view in views.items()},
         }
 
-    def _named(self, group: str) -> tuple[str, Breaker]:
-        known = self._breakers.get(group)
-        if known is not None:
-            return group, known
+    def _make(self, group: str) -> Breaker:
+        """Return the breaker of a class that has none yet: its own while there is room, else one for all the rest."""
         name = group if len(self._breakers) < _CLASSES_MAX - 1 else _REST
         if name not in self._breakers:
             self._breakers[name] = Breaker(self._settings, self._draw)
             self._breakers[name].override = self._override
-        return name, self._breakers[name]
+        return self._breakers[name]
 
-    def _tell(self, name: str, breaker: Breaker) -> None:
+    def _name(self, group: str) -> str:
+        return group if group in self._breakers else _REST
+
+    def _tell(self, group: str, breaker: Breaker) -> None:
         for move in breaker.take_moves():
             before, after = move.before.name.lower(), move.after.name.lower()
-            self._observer.notify(BreakerMoved(name, before, after, move.open_for))
+            self._observer.notify(BreakerMoved(self._name(group), before, after, move.open_for))
 
 
 class CredentialLatch:
@@ -123,13 +127,15 @@ class CredentialLatch:
     def ask(self, now: float) -> Permit | Wait:
         """Ask to make one call with the key."""
         answer = self._breaker.ask(now)
-        self._tell()
+        if self._breaker.moves:
+            self._tell()
         return answer
 
     def settle(self, permit: Permit, verdict: Verdict, now: float) -> None:
         """Report what the vendor thought of the key; `IGNORED` when the answer did not tell."""
         self._breaker.settle(permit, verdict, now)
-        self._tell()
+        if self._breaker.moves:
+            self._tell()
 
     def wait_until(self, now: float) -> float | None:
         """Return when the key may be tried again; None: now. Changes nothing."""

@@ -20,7 +20,7 @@ from stock_service.base.events import Observer, SlotGranted, SlotRefused, Vendor
 from stock_service.base.reply import Reply
 from stock_service.upstream.breaker import BreakerSettings, Override
 from stock_service.upstream.bulkhead import Bulkhead
-from stock_service.upstream.client import ClientSettings
+from stock_service.upstream.client import ClientSettings, Exchange
 from stock_service.upstream.health import Admission, Health
 from stock_service.upstream.judged import Client, Judged, JudgingClient
 from stock_service.upstream.outcome import Judgement, Outcome
@@ -174,12 +174,13 @@ class Upstream:
                 self._health.check(group, self._in_time(deadline))
             spent = await self._take_slot(priority, latest, request.key)
             try:
-                admission = self._health.admit(group, self._in_time(deadline))
+                began_at = self._in_time(deadline)
+                admission = self._health.admit(group, began_at)
             except ServiceError:
                 self._slots.refund(spent)
                 raise
             spend()
-            return await self._exchange(request, spent, admission, deadline, edge)
+            return await self._exchange(request, spent, admission, began_at, deadline, edge)
         finally:
             self._bulkhead.leave(background=background)
 
@@ -188,10 +189,10 @@ class Upstream:
         request: VendorRequest,
         spent: Spent,
         admission: Admission,
+        began_at: float,
         deadline: float,
         edge: Mapping[str, str] | None,
     ) -> Reply | _Failure:
-        began_at = self._clock.monotonic()
         self._retries.note_sent(began_at)
         judged = _CANCELLED  # which it remains unless something comes back
         try:
@@ -201,10 +202,13 @@ class Upstream:
             took = now - began_at
             self._health.settle(admission, judgement, now, _wish(judged))
             self._observer.notify(VendorCalled(admission.group, judgement.outcome, judgement.status, took))
-        self._heed_limits(judged, spent)
-        answer = judged.exchange
-        if answer is not None and judgement.rule.passes:
-            return Reply(answer.status, answer.content_type, answer.body, began_at, answer.request_id, judged.results)
+        answer, passes = judged.exchange, judgement.rule.passes
+        if answer is not None:
+            self._heed_limits(answer, judgement.outcome, spent, passes=passes)
+            if passes:
+                return Reply(
+                    answer.status, answer.content_type, answer.body, began_at, answer.request_id, judged.results
+                )
         retry = judgement.retry and not _wish(judged)
         return _Failure(self._error(judged, took), retry, free=judgement.outcome is Outcome.IDLE_CLOSED)
 
@@ -219,16 +223,13 @@ class Upstream:
         self._observer.notify(SlotGranted(priority, now - asked_at))
         return answer
 
-    def _heed_limits(self, judged: Judged, spent: Spent) -> None:
+    def _heed_limits(self, answer: Exchange, outcome: Outcome, spent: Spent, *, passes: bool) -> None:
         """Tell the pacer what the answer says about the budget."""
-        answer = judged.exchange
-        if answer is None:
-            return
-        if judged.judgement.outcome is Outcome.QUOTA:
+        if outcome is Outcome.QUOTA:
             pause = self._slots.limited(spent, answer.retry_after or answer.spent_for)
             self._observer.notify(VendorLimited(pause))
             return
-        if judged.judgement.rule.passes:
+        if passes:
             self._slots.answered(spent)
         if answer.spent_for:
             self._slots.hold(answer.spent_for)

@@ -136,6 +136,16 @@ class Pacer:
         promised = any(window.per >= _PROMISED_FROM for window in learned)
         self._promises = Promises(min(_PROMISED_WINDOWS * fewest, _PROMISED_MOST) if promised else 0)
 
+    def leave(self, keep: float, now: float) -> Spent | None:
+        """Let a call leave now, unplanned, if no planned or promised one comes before it and there is room; else None.
+
+        `keep` as for `reserve`.
+        """
+        if self._queue or self._promises or self._earliest(keep, now, ()) > now:
+            return None
+        self._sent.append(now)
+        return Spent(now)
+
     def reserve(self, keep: float, now: float, latest: float, asker: Hashable = None) -> Slot | NoRoom:
         """Plan a call behind those already planned.
 

@@ -55,8 +55,11 @@ class LocalSlots:
         self._clock = clock
 
     async def take(self, keep: float, latest: float, asker: Hashable = None) -> Spent | NoRoom:
-        """Plan, wait, and check again at the moment of leaving."""
+        """Let it leave, or plan, wait, and check again at the moment of leaving."""
         now = self._clock.monotonic()
+        spent = self._pacer.leave(keep, now)
+        if spent is not None:
+            return spent
         planned = self._pacer.reserve(keep, now, latest, asker)
         if isinstance(planned, NoRoom):
             return planned
