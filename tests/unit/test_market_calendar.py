@@ -279,3 +279,18 @@ def test_the_day_is_right_whatever_was_asked_before(market: Market, zone: ZoneIn
     calendar = Calendar()
     for wall in instants:
         assert calendar.day_of(market, wall) == datetime.fromtimestamp(wall, zone).date()
+
+
+def test_the_next_daily_instant_is_right_whatever_was_asked_before() -> None:
+    """Before, at and after each of a year, those beside the clock changes included, and with the clock set back."""
+    calendar, hour = Calendar(), time(3, 30)
+    days = [date(2026, 1, 1) + timedelta(days=day) for day in range(367)]
+    instants = [datetime.combine(day, hour, NEW_YORK).timestamp() for day in days]
+    for before, at, after in zip(instants, instants[1:], instants[2:], strict=False):
+        assert [calendar.next_daily(hour, at + step) for step in (-0.001, 0.0, 43_200.0, -1.0)] == [
+            at,
+            after,
+            after,
+            at,
+        ]
+        assert calendar.next_daily(hour, before) == at

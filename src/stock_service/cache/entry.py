@@ -192,15 +192,16 @@ class Entry:
         self.plain = Variant((body,), _etag(body))
         self._pointed: dict[tuple[bytes, bool], Variant] | None = None
         self.ready: tuple[Variant | None, Variant | None] = (None, None)
-        self.weight_bytes = OVERHEAD_BYTES + len(key) + len(body)
+        size = len(body)
+        self.weight_bytes = OVERHEAD_BYTES + len(key) + size
         if links:
             self.weight_bytes += _POINTED_MAX * VARIANT_BYTES
-            self.weight_bytes += _POINTED_MAX * len(body) if len(body) <= GZIP_INLINE_BYTES else len(body) // 2
+            self.weight_bytes += _POINTED_MAX * size if size <= GZIP_INLINE_BYTES else size // 2
         elif not self._worth_packing():
             self.ready = (self.plain, self.plain)
         else:
             self.ready = (self.plain, None)  # packed when first asked for; the room is reserved now
-            self.weight_bytes += VARIANT_BYTES + len(body) // 2
+            self.weight_bytes += VARIANT_BYTES + size // 2
 
     def age(self, now: float) -> int:
         """Return whole seconds since the fetch of what may still change in it began."""

@@ -78,7 +78,7 @@ class Flights(Generic[T]):
         joined = task is not None
         if task is None:
             self._raise_recent(key)
-            task = self.launch(key, start)
+            task = self._launch(key, start)
         begun = self._clock.monotonic()
         await self._wait(key, task, until - begun)
         if not task.done() or task.cancelled():
@@ -90,9 +90,9 @@ class Flights(Generic[T]):
 
     def launch(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T | _Failed]:
         """Start the flight of `key` unless one runs; return its task. Nobody has to wait for it."""
-        running = self._running.get(key)
-        if running is not None:
-            return running
+        return self._running.get(key) or self._launch(key, start)
+
+    def _launch(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T | _Failed]:
         # An empty context: no asker's request id, trace or deadline leaks into work done for all.
         task = asyncio.get_running_loop().create_task(self._fly(key, start), context=contextvars.Context())
         self._running[key] = task

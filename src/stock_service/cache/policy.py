@@ -17,7 +17,6 @@ from stock_service.cache.lifetimes import DAY, HOUR, LATE_DAY_FOR, MINUTE, PAST_
 from stock_service.cache.rows import bars_row, row_name
 from stock_service.cache.subject import Subject, bar_seconds, subject_of
 from stock_service.market.calendar import Calendar
-from stock_service.market.hours import NEW_YORK, instant
 from stock_service.market.markets import Market
 from stock_service.vendor.endpoints import Group
 from stock_service.vendor.payloads import Refusal, inspect_body
@@ -173,7 +172,7 @@ class Policy:
         calendar, lag = self._calendar, self._lag
         daily = _DAILY.get(cut)
         if daily is not None:
-            return [_next_time(calendar, daily, wall)]
+            return [calendar.next_daily(daily, wall)]
         if cut is Cut.OPENING:
             reached = self._reaches_today(row, subject, wall - lag)
             return [calendar.next_trading(subject.market, wall - lag) + lag] if reached else []
@@ -265,9 +264,3 @@ def _is_retired(reply: Reply) -> bool:
     if reply.content_type.startswith("text/plain"):
         return b"page not found" in reply.body  # the vendor's words for a route it does not have
     return "deprecat" in inspect_body(reply.status, reply.content_type, reply.body).error.lower()
-
-
-def _next_time(calendar: Calendar, at: time, wall: float) -> float:
-    day = calendar.day_of(Market.STOCKS, wall)
-    today = instant(day, at, NEW_YORK)
-    return today if today > wall else instant(day + timedelta(days=1), at, NEW_YORK)

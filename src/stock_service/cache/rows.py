@@ -62,4 +62,4 @@ def row_name(request: VendorRequest, wall: float, calendar: Calendar) -> str:
     if group is Group.PREV:
         return "prev/rolling" if _rolls(market_of(request.path_params.get("ticker", "")), wall, calendar) else "prev"
     variant = _VARIANTS[group](request) if group in _VARIANTS else ""
-    return f"{group}/{variant}" if variant else str(group)
+    return f"{group}/{variant}" if variant else group

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from stock_service.base.record import record
 from stock_service.market.calendar import Calendar
 from stock_service.market.markets import Market, market_of
-from stock_service.vendor.endpoints import Group
+from stock_service.vendor.endpoints import ENDPOINTS, Group
 from stock_service.vendor.request import VendorRequest
 
 # Stamps of seconds, milliseconds, microseconds and nanoseconds differ by a thousand; these digits tell them apart
@@ -57,6 +57,7 @@ _MARKET_OF_ENDPOINT = {
     "snapshot_forex_movers": Market.FX,
     "snapshot_indices": Market.INDICES,
     "snapshot_chain": Market.OPTIONS,
+    **{each.name: Market.FUTURES for each in ENDPOINTS if each.template.startswith("/futures/")},
 }
 _MIXED_MARKETS = frozenset({"snapshot", "summaries"})
 
@@ -92,14 +93,15 @@ def subject_of(request: VendorRequest, calendar: Calendar) -> Subject:
     if "date" in path:
         start, until = _read_bound(path["date"], market, calendar)
         return Subject(market, _or_never(start, -math.inf), _or_never(until, math.inf))
-    starts, untils = [-math.inf], [math.inf]
     bounds = _BOUNDS.get(group)
-    if bounds is not None:
-        params = asked_params(request)
-        for name in bounds:
-            low, high = _read_bounds(name, params, market, calendar)
-            starts += low
-            untils += high
+    if bounds is None:
+        return Subject(market, -math.inf, math.inf)
+    starts, untils = [-math.inf], [math.inf]
+    params = asked_params(request)
+    for name in bounds:
+        low, high = _read_bounds(name, params, market, calendar)
+        starts += low
+        untils += high
     if group is Group.CONTRACTS and (expiry := _expiry(path.get("ticker", ""))) is not None:
         untils.append(calendar.day_start(market, expiry + _DAY))
     return Subject(market, max(starts), min(untils))
@@ -129,10 +131,9 @@ def widening_for(multiplier: str, timespan: str) -> float:
 
 def _market(request: VendorRequest) -> Market:
     name = request.endpoint.name
-    if name in _MARKET_OF_ENDPOINT:
-        return _MARKET_OF_ENDPOINT[name]
-    if request.endpoint.template.startswith("/futures/"):
-        return Market.FUTURES
+    known = _MARKET_OF_ENDPOINT.get(name)
+    if known is not None:
+        return known
     if name in _MIXED_MARKETS:
         return _liveliest((request.param("ticker.any_of") or request.param("ticker") or "").split(","))
     return market_of(request.path_params.get("ticker", ""))

@@ -1,13 +1,14 @@
 """When markets trade, when they change, and when a day's data may be treated as final.
 
 Pure: the same question has the same answer until something is learnt; what is remembered between questions is only the
-span, and the day, that answered the last one. The exchange's special days come from `market/closures.py`. A year that
-table does not cover is refused by `supports`; its weekdays are taken for ordinary ones and their sessions are marked
-`assumed`. Never infers a closure: an unscheduled one is told by `learn`.
+span, the day and the pair of daily instants that answered the last one. The exchange's special days come from
+`market/closures.py`. A year that table does not cover is refused by `supports`; its weekdays are taken for ordinary
+ones and their sessions are marked `assumed`. Never infers a closure: an unscheduled one is told by `learn`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -35,6 +36,7 @@ _LOOK_AHEAD = 30  # days; the longest closure on record, in 1914, lasted four mo
 _EXCHANGE_MARKETS = frozenset({Market.STOCKS, Market.OPTIONS, Market.INDICES})
 _EARLY_CLOSES = dict.fromkeys(EARLY_CLOSE_DAYS, EARLY_CLOSE)
 _SATURDAY = 5
+_NO_INSTANTS = (math.inf, math.inf)
 
 
 class _Span(NamedTuple):
@@ -53,7 +55,7 @@ class _Day(NamedTuple):
 class Calendar:
     """The trading calendar of every market the vendor covers."""
 
-    __slots__ = ("_closed", "_days", "_early", "_spans")
+    __slots__ = ("_closed", "_dailies", "_days", "_early", "_spans")
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class Calendar:
         self._early = dict(early)
         self._spans: dict[Market, _Span] = {}
         self._days: dict[Market, _Day] = {}  # the last one asked about
+        self._dailies: dict[time, tuple[float, float]] = {}  # by time of day: the last one and the next
 
     def learn(self, closed: Collection[date] = (), early: Mapping[date, time] | None = None) -> None:
         """Take over these closed days and early closes (New York time) of the exchange; none is ever taken back."""
@@ -128,6 +131,16 @@ class Calendar:
         day = datetime.fromtimestamp(wall, zone).date()
         self._days[market] = _Day(instant(day, _MIDNIGHT, zone), instant(day + _DAY, _MIDNIGHT, zone), day)
         return day
+
+    def next_daily(self, at: time, wall: float) -> float:
+        """Return the first Unix second after `wall` at which New York reads `at`."""
+        last_at, next_at = self._dailies.get(at, _NO_INSTANTS)
+        if not last_at <= wall < next_at:
+            day = self.day_of(Market.STOCKS, wall)
+            if wall < instant(day, at):
+                day -= _DAY
+            last_at, next_at = self._dailies[at] = instant(day, at), instant(day + _DAY, at)
+        return next_at
 
     def day_start(self, market: Market, day: date) -> float:
         """Return the Unix second at which the market's calendar day begins."""

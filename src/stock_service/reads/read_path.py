@@ -136,6 +136,8 @@ class ReadPath:
         step = decide_read(self._memory.peek(key), wishes, now, deadline, self._renewals.retry_at(key))
         group = request.endpoint.group
         match step:
+            case Fetch(until, fallback):
+                return await self._fetch(request, meter, until, fallback, wishes)
             case ServeFresh(entry):
                 return self._hit(entry, meter)
             case ServeStaleAndRefresh(entry):
@@ -146,8 +148,6 @@ class ReadPath:
                 return self._stale(entry, "backing-off")
             case Refuse(error):
                 raise error
-            case Fetch(until, fallback):
-                return await self._fetch(request, meter, until, fallback, wishes)
         assert_never(step)
 
     def refresh(self, request: VendorRequest, meter: Meter) -> None:
@@ -284,9 +284,9 @@ class ReadPath:
         if kept is not None and kept.fetched_at > entry.fetched_at:
             self._observer.notify(OlderDropped(entry.group))
             return kept
-        if self._is_purged(request, entry):
-            return entry
         if entry.fetched_at < self._outdated.counts_from(request):
+            if self._is_purged(request, entry):
+                return entry
             entry.expire(self._clock.monotonic())
         self._memory.put(entry)
         following = next_page_key(entry.body, self._settings.origins) if entry.links else None
