@@ -95,6 +95,7 @@ class Quota:
         "_burst",
         "_busy_above",
         "_busy_upto",
+        "_first",
         "_lines",
         "_policy",
         "_rate",
@@ -117,7 +118,9 @@ class Quota:
         steady = limit.rate >= 1.0  # the next request is never more than a second away
         self._lines = b'ratelimit-policy: %b\r\nratelimit: "client";r=%%d;t=1\r\n' % self._policy if steady else b""
         self._ready = ready_lines(limit)
-        # The lines made last, and for which lengths of `taken_until - now` they say what is left.
+        first = limit.burst - 1  # left when a client that had rested has taken one
+        self._first = self._ready[first] if self._ready else self._lines % first if steady else b""
+        # The lines made last, and how far `taken_until` may be from `now`, one more being taken, for them to be true.
         self._shown = b""
         self._busy_above = self._busy_upto = 0.0
 
@@ -155,21 +158,25 @@ class Quota:
 
     def take_lines(self, now: float) -> bytes | None:
         """Do what `take` does; return `limit_lines`, or None when nothing was left to take."""
-        until = self._taken_until
-        if until < now:
-            until = now
-        elif until - now > self._spare_for:
-            return None
-        self._taken_until = until = until + self._step_for
+        until = self._taken_until + self._step_for
         busy_for = until - now
-        if self._busy_above < busy_for <= self._busy_upto:  # nearly always, for a client far from its limit
+        if self._busy_above < busy_for <= self._busy_upto:  # nearly always, for a busy client far from its limit
+            self._taken_until = until
             return self._shown
+        step_for = self._step_for
+        if busy_for < step_for:  # the client had rested: nothing of its burst was in use
+            self._taken_until = now + step_for
+            return self._first or self.limit_lines(now)
+        if self._taken_until - now > self._spare_for:
+            return None
+        self._taken_until = until
         lines = self._lines
         if not lines:
-            return lines_of(self._policy, *self._state(now))
+            return self.limit_lines(now)
         left = int(self._room - busy_for * self._rate)
-        self._busy_upto = upto = (self._room - left) * self._step_for
-        self._busy_above = upto - self._step_for
+        self._busy_upto = upto = (self._room - left) * step_for
+        above = upto - step_for
+        self._busy_above = above if above > step_for else step_for
         ready = self._ready
         self._shown = shown = ready[left] if ready else lines % left
         return shown

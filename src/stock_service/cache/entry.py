@@ -298,4 +298,4 @@ def _status_line(status: int) -> bytes:
 
 
 def _joined(headers: Headers) -> bytes:
-    return b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])

@@ -47,6 +47,8 @@ class LastAnswer:
 class GuardedConnection(HttpToolsProtocol):
     """uvicorn's protocol with deadlines and refusals. Whoever builds the final class sets the class attributes."""
 
+    __slots__ = ("free", "since", "transport")  # read or written by every hit: see `hit_protocol`
+
     clock: Clock
     date: HttpDate
     drain: Drain

@@ -75,18 +75,17 @@ class Answers:
         trusted = head.trusted if target.credential is None else None
         if trusted is None or now >= trusted.until:
             trusted = self._find_trusted(target, head, now)
-        if entry is None or trusted is None or (now >= entry.fresh_until and now >= entry.soft_until):
+        if entry is None or trusted is None:
             return False
         series, client = target.series, trusted.client
         take_lines = client.take_lines
         try:
-            ready = entry.ready[head.packed]
-            variant = self._pointed(connection, entry, head) if ready is None else ready
-            limit_lines = None if variant is None else take_lines(now)
-            if variant is None or limit_lines is None:
+            variant = entry.ready[head.packed] or self._pointed(connection, entry, head)
+            if variant is None:
                 return False
-            if now >= entry.fresh_until:
-                self._serve_stale(entry, client, series, now)
+            limit_lines = take_lines(now) if now < entry.fresh_until else self._take_stale(entry, client, series, now)
+            if limit_lines is None:
+                return False
             client.requests += 1
             entry.hits += 1
             connection.since = now
@@ -167,11 +166,15 @@ class Answers:
             head.trusted = trusted
         return trusted
 
-    def _serve_stale(self, entry: Entry, client: HitClient, series: Series, now: float) -> None:
-        series.stale += 1
-        if now >= entry.renew_at:
-            entry.renew_at = now + RENEW_EVERY
-            self._renew(entry, client)
+    def _take_stale(self, entry: Entry, client: HitClient, series: Series, now: float) -> bytes | None:
+        """Take one request about an answer past its fresh time, and have it renewed; None if it may not be served."""
+        limit_lines = client.take_lines(now) if now < entry.soft_until else None
+        if limit_lines is not None:
+            series.stale += 1
+            if now >= entry.renew_at:
+                entry.renew_at = now + RENEW_EVERY
+                self._renew(entry, client)
+        return limit_lines
 
 
 def _id_lines(names: bytes) -> Iterator[list[bytes]]:

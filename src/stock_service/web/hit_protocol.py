@@ -37,6 +37,9 @@ _LESSONS_MAX = 16  # comparisons of header lines that differ: by then a client h
 class HitProtocol(GuardedProtocol):
     """The guarded protocol with the fast lane. `make_protocol` sets the class attributes."""
 
+    # What a hit reads is in slots: uvicorn's protocol has so many attributes that the others are found by hashing.
+    __slots__ = ("_ending", "_meaning", "_template", "find", "give")
+
     all_answers: Answers
     all_targets: dict[bytes, Target]
 
