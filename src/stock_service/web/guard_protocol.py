@@ -275,6 +275,7 @@ class GuardedProtocol(GuardedConnection):
 
     def answered(self, now: float) -> None:
         """Go on after an answer."""
+        self.cycle = self.scope = None  # type: ignore[assignment]  # an idle connection holds no request
         self.since = now
         self.idle_for = self.limits.keep_alive_for
         if not self.transport.is_closing():

@@ -31,6 +31,7 @@ from stock_service.web.http_date import HttpDate
 from stock_service.web.lookup import Lookup, Target
 from stock_service.web.origin import Networks
 
+_REMEMBERED_MAX_BYTES = 4_096  # of header lines: what an idle connection may keep; longer ones are parsed every time
 _LESSONS_MAX = 16  # comparisons of header lines that differ: by then a client has shown which fields change
 
 
@@ -98,6 +99,8 @@ class HitProtocol(GuardedProtocol):
         """Answer the parsed message from memory, or hand it to the ASGI application."""
         if not self.ended or self.drain.started or not self._answer_parsed():
             super().start()
+        self.headers = []  # an idle connection holds no request
+        self._line = self._lines = b""
 
     def _take_fitting(self, data: bytes, template: Template) -> bool:
         """Answer `data` if it is a known line and header lines that fit; False if it is not, or no hit."""
@@ -127,15 +130,15 @@ class HitProtocol(GuardedProtocol):
         target = self.find(line[:-1] + b"1" if old else line)  # taught as HTTP/1.1, whoever taught it
         if target is None:
             return False
-        stays = self.parser.should_keep_alive()
+        stays, short = self.parser.should_keep_alive(), len(self._lines) <= _REMEMBERED_MAX_BYTES
         meaning = read_head(self.headers, b"close" if not stays else b"keep-alive" if old else b"")
         if meaning is None:
             return False
         if old:
             self._again, self._again_bytes = (
-                ((target, meaning), b"%b\r\n%b" % (line, self._lines)) if stays else (None, b"")
+                ((target, meaning), b"%b\r\n%b" % (line, self._lines)) if stays and short else (None, b"")
             )
-        elif stays:
+        elif stays and short:
             self._remember(meaning)
         if not self.give(self, target, meaning):
             return False
