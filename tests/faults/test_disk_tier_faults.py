@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from stock_service.base.events import SharedAsked, SharedDamaged, SharedMoved
-from stock_service.cache.disk_file import FILE_NAME, DiskFile
+from stock_service.cache.disk_file import FILE_NAME, DiskFile, remove_file
 from tests.support.shared_pod import DiskPod, running, until
 
 WRITER = """
@@ -156,3 +156,21 @@ async def test_a_folder_that_vanishes_is_a_miss(tmp_path: Path) -> None:
             assert await one.body("missing") is None
     async with running(DiskPod(folder), up=False) as late:
         assert await late.body("k") is None
+
+
+async def test_a_file_removed_under_a_running_service_is_made_anew(tmp_path: Path) -> None:
+    """What is written to a removed file looks kept, and neither a restart nor another process ever sees it."""
+    async with running(DiskPod(tmp_path)) as one, running(DiskPod(tmp_path)) as other:
+        one.put("k", b"before")
+        await one.written()
+        assert await other.body("k") == b"before"
+        remove_file(tmp_path)
+        one.put("k", b"after")
+        await one.written()
+        assert await one.body("k") == b"after"
+        assert await other.body("k") == b"after"
+        assert await one.shelf.swap_purges(b"", b"list") is True
+        assert await other.shelf.purges() == b"list"
+        async with running(DiskPod(tmp_path)) as late:
+            assert await late.body("k") == b"after"
+            assert await late.shelf.purges() == b"list"

@@ -45,8 +45,9 @@ class DiskFile:
             sqlite3.Error: it cannot be opened, or is no file of ours.
         """
         self._max_bytes = max_bytes
+        self._path = folder / FILE_NAME
         # Autocommit: the steps that are more than one statement say where they begin.
-        self._db = sqlite3.connect(folder / FILE_NAME, timeout=_WAITS_FOR, isolation_level=None)
+        self._db = sqlite3.connect(self._path, timeout=_WAITS_FOR, isolation_level=None)
         try:
             self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -56,6 +57,16 @@ class DiskFile:
         except sqlite3.Error:
             self._db.close()
             raise
+        self._inode = self._inode_at_path()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is still the one that its name leads to.
+
+        One that was removed, by an operator or by whoever found it damaged, goes on working for those that have it
+        open; but no other process, and none that starts later, ever sees what is written there.
+        """
+        return self._inode is not None and self._inode == self._inode_at_path()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -149,6 +160,13 @@ class DiskFile:
         pages: int = self._db.execute("PRAGMA page_count").fetchone()[0]
         free: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         return (pages - free) * _PAGE_BYTES
+
+    def _inode_at_path(self) -> tuple[int, int] | None:
+        try:
+            there = self._path.stat()
+        except OSError:
+            return None
+        return there.st_dev, there.st_ino
 
     def _kept_ms(self, name: str, now_ms: int) -> int | None:
         row = self._db.execute(

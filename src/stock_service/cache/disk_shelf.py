@@ -250,6 +250,9 @@ class _Clerk:
 
     def _take(self, job: _Job) -> Any:
         try:
+            if self._file is not None and not self._file.in_place:
+                self._file.close()
+                self._file = None
             if self._file is None:
                 self._file = DiskFile(self._settings.folder, self._settings.max_bytes)
             return job.step(self._file)
