@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,9 +45,12 @@ def test_a_line_that_would_fail_tonight_is_named_with_the_reason(cluster: Cluste
     assert "not found" in found[line]["told"]
 
 
-def test_what_a_library_says_to_its_developers_is_not_told(cluster: Cluster) -> None:
+def test_what_a_library_says_to_its_developers_is_not_told(cluster: Cluster, tmp_path: Path) -> None:
     """Without an API server kubectl writes five such lines before the one that helps."""
-    nowhere = "export KUBECONFIG=/dev/null https_proxy=http://127.0.0.1:1"
+    gone: dict[str, Any] = {"clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}]}
+    gone |= {"contexts": [{"name": "x", "context": {"cluster": "x", "user": ""}}], "current-context": "x"}
+    (tmp_path / "nobody").write_text(json.dumps(gone))
+    nowhere = f"export KUBECONFIG={tmp_path}/nobody https_proxy=http://127.0.0.1:1"
     told = json.loads(cluster.run(f"{nowhere}; {CHECK} --json", check=False))
     (nodes,) = [check for check in told["checks"] if check["name"] == "kubectl get nodes"]
     assert nodes["told"].startswith("The connection to the server ")
