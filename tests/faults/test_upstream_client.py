@@ -82,6 +82,20 @@ async def test_a_kept_connection_carries_no_timer_of_the_exchange_before() -> No
     assert (exchange.status, vendor.connections) == (200, 1)
 
 
+async def test_a_call_soon_after_another_has_the_whole_limit_and_no_more() -> None:
+    """The timer of the connection is still the first one's; it counts for the second from where that began."""
+    async with raw_vendor(hang) as vendor:
+        vendor.scripts.append(Talk.answer)
+        client = make_client(vendor.url, first_byte_for=0.4)
+        await get(client)
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        assert await fault_from(client) is Fault.TIMEOUT
+        assert 0.35 < time.monotonic() - began < 1.5
+        assert vendor.connections == 1
+        await client.aclose()
+
+
 async def test_silence_ends_with_the_first_byte_limit() -> None:
     async with raw_vendor(hang) as vendor:
         began = time.monotonic()

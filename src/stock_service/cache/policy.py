@@ -144,9 +144,9 @@ class Policy:
         return Lifetime(history_for, row.past_for, PAST_STALE_ERROR_FOR)
 
     def _fresh_for(self, row: Row, size: float, subject: Subject, wall: float) -> float:
-        fresh = row.open_for[self._settings.entitlement]
-        fresh = max(fresh, min(size, MINUTE))
-        if not self._is_moving(row, subject, wall - self._lag):
+        if self._is_moving(row, subject, wall - self._lag):
+            fresh = max(row.open_for[self._settings.entitlement], min(size, MINUTE))
+        else:
             fresh = row.closed_for
             if self._settings.entitlement is Entitlement.END_OF_DAY and Cut.SETTLING in row.cuts:
                 fresh = min(fresh, LATE_DAY_FOR)

@@ -43,12 +43,12 @@ class Bulkhead:
             await self._queue(wait_for)
         else:
             self.taken += 1
-        self._background_free -= int(background)
+        self._background_free -= background
         return full
 
     def leave(self, *, background: bool) -> None:
         """Give a seat back: to whoever waits longest, so that nobody who comes later gets in between."""
-        self._background_free += int(background)
+        self._background_free += background
         while self._line:
             place = self._line.popleft()
             if not place.done():

@@ -116,13 +116,13 @@ class VendorClient:
 
     def _read(self, received: Received) -> Exchange:
         headers = received.headers
-        request_id = headers.get("x-request-id", "")
+        request_id, retry_after = headers.get("x-request-id", ""), headers.get("retry-after")
         return Exchange(
             status=received.status,
             content_type=headers.get("content-type", ""),
             body=received.body,
             request_id=request_id if _REQUEST_ID.match(request_id) else "",
-            retry_after=parse_retry_after(headers.get("retry-after"), self._clock.wall()),
+            retry_after=None if retry_after is None else parse_retry_after(retry_after, self._clock.wall()),
             spent_for=parse_spent_for(headers),
         )
 

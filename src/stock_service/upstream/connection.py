@@ -8,6 +8,7 @@ was left in the middle of an exchange, or heard a byte nobody asked for is close
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -22,9 +23,9 @@ from stock_service.upstream.outcome import ExchangeFailed, Fault
 FIELDS_MAX = 256
 FIELD_MAX_BYTES = 8 * 1024
 FRAMING_MAX_BYTES = 64 * 1024  # a head, or whatever else lies between two pieces of a body
-_HEARD = frozenset({b"content-type", b"content-length", b"x-request-id", b"retry-after"})
-_LIMIT_FIELD = b"ratelimit"
-_LISTS = frozenset({b"content-encoding", b"transfer-encoding"})  # what stands on two lines is one list
+_HEARD = frozenset({"content-type", "content-length", "x-request-id", "retry-after"})
+_LIMIT_FIELD = "ratelimit"
+_LISTS = frozenset({"content-encoding", "transfer-encoding"})  # what stands on two lines is one list
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class VendorConnection(asyncio.Protocol):
         "_heard",
         "_limits",
         "_parser",
+        "_rings_at",
         "_served",
         "_stays",
         "_timer",
@@ -83,6 +85,7 @@ class VendorConnection(asyncio.Protocol):
         self.made_at = clock.monotonic()
         self.idle_since = 0.0  # the pool's
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = math.inf  # when the timer does, if it is set
         self._awaited: asyncio.Future[Received] | None = None
         self._begin(0.0)
 
@@ -104,7 +107,8 @@ class VendorConnection(asyncio.Protocol):
         Raises:
             ExchangeFailed: no whole answer before `deadline` (monotonic) and within the limits.
         """
-        if self._clock.monotonic() >= deadline:
+        now = self._clock.monotonic()
+        if now >= deadline:
             raise ExchangeFailed(Fault.TIMEOUT)  # unsent, so the connection stays what it was
         self._begin(deadline)
         self.reusable = False
@@ -112,14 +116,11 @@ class VendorConnection(asyncio.Protocol):
             raise ExchangeFailed(self._lost_fault())
         self._awaited = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        self._wait_at_most(self._limits.first_byte_for)
+        self._wait_until(now + self._limits.first_byte_for, now)
         try:
             return await self._awaited
         finally:
             self._awaited = None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
 
     def close(self) -> None:
         """End the connection at once."""
@@ -150,7 +151,8 @@ class VendorConnection(asyncio.Protocol):
         elif self._framing_bytes > FRAMING_MAX_BYTES:
             self._fail(Fault.MALFORMED)
         elif self._collector is not None:
-            self._wait_at_most(self._limits.between_bytes_for)
+            now = self._clock.monotonic()
+            self._wait_until(now + self._limits.between_bytes_for, now)
 
     def eof_received(self) -> None:
         self.reusable = False
@@ -158,6 +160,8 @@ class VendorConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
+        if self._timer is not None:
+            self._timer.cancel()
         if self._awaited is None or self._awaited.done():
             return
         if self._collector is None or not self._until_close or not self._ended or exc is not None:
@@ -182,11 +186,11 @@ class VendorConnection(asyncio.Protocol):
             raise ExchangeFailed(Fault.MALFORMED)
         if self._collector is not None:
             return  # a trailer
-        name = name.lower()
-        if name in _HEARD or _LIMIT_FIELD in name:
-            self._headers.setdefault(name.decode("ascii"), value.decode("latin-1").strip())
-        elif name in _LISTS:
-            key, codings = name.decode("ascii"), value.decode("latin-1").strip()
+        key = name.lower().decode("latin-1")
+        if key in _HEARD or _LIMIT_FIELD in key:
+            self._headers.setdefault(key, value.decode("latin-1").strip())
+        elif key in _LISTS:
+            codings = value.decode("latin-1").strip()
             before = self._headers.get(key)
             self._headers[key] = f"{before}, {codings}" if before else codings
 
@@ -238,26 +242,29 @@ class VendorConnection(asyncio.Protocol):
             return Fault.LOST_LATE
         return Fault.LOST_KEPT if self._served and not self._heard else Fault.LOST_EARLY
 
-    def _wait_at_most(self, seconds: float) -> None:
-        """Wait for what comes next until `seconds` from now or the deadline.
+    def _wait_until(self, instant: float, now: float) -> None:
+        """Wait for what comes next until `instant` or the deadline.
 
-        One timer serves a whole exchange: it is not set anew for every piece of a body, but looks again when it rings.
+        One timer serves all exchanges: it is not set anew for each of them, nor for every piece of a body, but looks
+        again when it rings.
         """
-        now = self._clock.monotonic()
-        earlier = self._until
-        self._until = min(self._deadline, now + seconds)
-        if self._timer is None or self._until < earlier:
-            self._ring_in(self._until - now)
+        self._until = min(self._deadline, instant)
+        if self._until < self._rings_at:
+            self._ring_at(self._until, now)
 
-    def _ring_in(self, seconds: float) -> None:
+    def _ring_at(self, instant: float, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._ring)
+        self._rings_at = instant
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, instant - now), self._ring)
 
     def _ring(self) -> None:
-        left = self._until - self._clock.monotonic()
-        if left > 0:
-            self._ring_in(left)
+        self._timer, self._rings_at = None, math.inf
+        if self._awaited is None:
+            return
+        now = self._clock.monotonic()
+        if now < self._until:
+            self._ring_at(self._until, now)
         else:
             self._fail(Fault.TIMEOUT)
 

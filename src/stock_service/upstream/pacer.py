@@ -141,7 +141,7 @@ class Pacer:
 
         `keep` as for `reserve`.
         """
-        if self._queue or self._promises or self._earliest(keep, now, ()) > now:
+        if self._queue or self._promises or self._room_at(keep, now) > now:
             return None
         self._sent.append(now)
         return Spent(now)
@@ -172,11 +172,7 @@ class Pacer:
 
     def spend(self, slot: Slot, now: float) -> Spent | Later:
         """Let the planned call leave now, or say when it may. The proof: only calls that really left count here."""
-        until, level = self._held_until, self._level.at(now)
-        for window in self._settings.windows:
-            room = window.room(level, 0.0)
-            if room <= len(self._sent):
-                until = max(until, self._sent[-room] + window.per + self._settings.guard_for)
+        until = self._room_at(0.0, now)
         self._unqueue(slot)
         if now < until:
             insort(self._queue, (until, slot.token))
@@ -241,6 +237,15 @@ class Pacer:
 
     def _planned(self) -> list[float]:
         return [at for at, _ in self._queue]
+
+    def _room_at(self, keep: float, now: float) -> float:
+        """Return from when on there is room for one more call beside those that left."""
+        room_at, level = self._held_until, self._level.at(now)
+        for window in self._settings.windows:
+            room = window.room(level, keep)
+            if room <= len(self._sent):
+                room_at = max(room_at, self._sent[-room] + window.per + self._settings.guard_for)
+        return room_at
 
     def _earliest(self, keep: float, now: float, planned: Sequence[float]) -> float:
         """Return when one more call could leave, behind everything sent and `planned` (ascending)."""

@@ -43,7 +43,7 @@ def parse_spent_for(headers: Mapping[str, str]) -> float | None:
     Only "nothing left" is heard: a vendor's header may lower our view of the budget and never raise it. A reset
     that is further away than `RETRY_AFTER_MAX_FOR` is a date or an error and is not believed.
     """
-    if not any("ratelimit" in name.lower() for name in headers):
+    if not [name for name in headers if "ratelimit" in name]:
         return None
     members = dict(_MEMBER.findall(headers.get("ratelimit", "")))
     left = _first_of(headers, "remaining") or members.get("r") or members.get("remaining") or ""

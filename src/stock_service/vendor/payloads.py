@@ -182,11 +182,11 @@ def _count(envelope: _Envelope) -> int | None:
 
 
 def _count_of(listed: _Listed) -> int:
+    if isinstance(listed, list):
+        return len(listed)
     if isinstance(listed, _Object):
-        if listed.values is not msgspec.UNSET:
-            return _count_of(listed.values)
-        return int(listed.underlying is msgspec.UNSET)
-    return len(listed) if isinstance(listed, list) else int(listed is not None)
+        return int(listed.underlying is msgspec.UNSET) if listed.values is msgspec.UNSET else _count_of(listed.values)
+    return int(listed is not None)
 
 
 def _text(value: object) -> str:
