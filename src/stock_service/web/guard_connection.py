@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from stock_service.base.clock import Clock
 from stock_service.base.events import ConnectionRefused, Observer
 from stock_service.web.drain import Drain
-from stock_service.web.guard_deadlines import Overdue, Phase, judge_deadline
+from stock_service.web.guard_deadlines import BODY, HEAD, OVER, Overdue, judge_deadline
 from stock_service.web.guard_ends import Ends, ends_of
 from stock_service.web.guard_faults import Fault, render_fault
 from stock_service.web.guard_flow import GuardedFlow
@@ -65,7 +65,7 @@ class GuardedConnection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.phase = Phase.HEAD
+        self.phase = HEAD
         self.free = False  # between messages, nothing to wait for: the next bytes may be a hit
         self.since = 0.0  # when the phase began, or the last answer ended
         self.idle_for = self.limits.head_for  # how long it may stay idle; longer once it has asked something
@@ -89,7 +89,7 @@ class GuardedConnection(HttpToolsProtocol):
         self.settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.phase = Phase.OVER
+        self.phase = OVER
         self.free = False
         self.rest = b""
         super().connection_lost(exc)
@@ -105,7 +105,7 @@ class GuardedConnection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         self.free = False
         super().pause_writing()
-        if self.phase is not Phase.OVER:
+        if self.phase is not OVER:
             self.flow.pause_reading()
 
     def resume_writing(self) -> None:
@@ -165,14 +165,14 @@ class GuardedConnection(HttpToolsProtocol):
     def held(self) -> bool:
         """Whether bytes already here must wait, so that reading more would only fill the memory."""
         if self.flow.write_paused:
-            return self.phase is not Phase.OVER
-        return self.waiting and self.phase is Phase.HEAD
+            return self.phase is not OVER
+        return self.waiting and self.phase is HEAD
 
     def settle(self) -> None:
         """Work out whether the next bytes may be answered as a hit."""
         cycle: RequestResponseCycle | None = self.cycle
         self.free = (
-            self.phase is Phase.HEAD
+            self.phase is HEAD
             and not self.rest
             and (cycle is None or cycle.response_complete)
             and not self.flow.write_paused
@@ -187,10 +187,10 @@ class GuardedConnection(HttpToolsProtocol):
             self.observer.notify(ConnectionRefused("unread"))
             self.transport.abort()
             return
-        if self.phase is Phase.OVER and self._unread[0]:
+        if self.phase is OVER and self._unread[0]:
             self.since = now  # lingering begins when the last bytes are on their way
-        held_by_us = self.flow.write_paused or (self.waiting and (self.phase is Phase.HEAD or self.flow.read_paused))
-        if self.transport.is_closing() or (held_by_us and self.phase is not Phase.OVER):
+        held_by_us = self.flow.write_paused or (self.waiting and (self.phase is HEAD or self.flow.read_paused))
+        if self.transport.is_closing() or (held_by_us and self.phase is not OVER):
             return
         overdue = judge_deadline(
             self.phase,
@@ -212,7 +212,7 @@ class GuardedConnection(HttpToolsProtocol):
     def _stalled(self, now: float) -> bool:
         """Return whether the client has taken nothing of a full buffer, or of its last bytes, for too long."""
         size = self.transport.get_write_buffer_size()
-        if not size or not (self.flow.write_paused or self.phase is Phase.OVER or self.transport.is_closing()):
+        if not size or not (self.flow.write_paused or self.phase is OVER or self.transport.is_closing()):
             self._unread = (0, now)
         elif size != self._unread[0]:
             self._unread = (size, now)
@@ -223,7 +223,7 @@ class GuardedConnection(HttpToolsProtocol):
     def refuse(self, fault: Fault) -> None:
         """Answer `fault` if an answer is still possible, and end the connection."""
         self.observer.notify(ConnectionRefused(fault.kind))
-        half, whole = False, self.phase is Phase.BODY and self.started and not self.waiting
+        half, whole = False, self.phase is BODY and self.started and not self.waiting
         if self.waiting:
             half = self.cycle.response_started
             self.cycle.disconnected = True
@@ -241,7 +241,7 @@ class GuardedConnection(HttpToolsProtocol):
             self.part()
 
     def _over(self) -> None:
-        self.phase = Phase.OVER
+        self.phase = OVER
         self.free = False
         self.rest = b""
         self.since = self.clock.monotonic()

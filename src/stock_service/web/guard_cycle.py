@@ -51,7 +51,7 @@ class GuardedCycle(RequestResponseCycle):
             return False
         body = message.get("body", b"")
         lines = [*self.default_headers, *begun.get("headers", ())]
-        fields = b"\r\n".join([b": ".join(line) for line in lines])
+        fields = b"\r\n".join(map(b": ".join, lines))
         if len(fields.translate(None, _CONTROLS)) + 2 * len(lines) - 2 != len(fields):
             return False  # a control character beside the ends of the lines
         if not all(map(_plain_name, dict(lines))):

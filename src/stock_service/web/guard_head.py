@@ -37,9 +37,13 @@ class HeadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How the body of a message is delimited: `length` bytes, or in chunks when that is None."""
+    """How the body of a message is delimited: `length` bytes, or in chunks when that is None.
+
+    `awaited`: the client sends it once we say that we want it (`Expect: 100-continue`).
+    """
 
     length: int | None
+    awaited: bool = False
 
 
 _BODILESS = Framing(0)
@@ -94,22 +98,23 @@ def judge_fields(method: bytes, version: str, fields: HeaderFields) -> Fault | F
         return Fault.BAD_HOST
     if len(weighty) == len(hosts):
         return _BODILESS
-    if any(name == b"expect" and value.lower() != b"100-continue" for name, value in weighty):
+    expected = [value for name, value in weighty if name == b"expect"]
+    if any(value.lower() != b"100-continue" for value in expected):
         return Fault.EXPECTATION
-    return _judge_framing(version, weighty)
+    return _judge_framing(version, weighty, awaited=bool(expected))
 
 
-def _judge_framing(version: str, weighty: HeaderFields) -> Fault | Framing:
+def _judge_framing(version: str, weighty: HeaderFields, *, awaited: bool) -> Fault | Framing:
     lengths = [value for name, value in weighty if name == b"content-length"]
     codings = [value for name, value in weighty if name == b"transfer-encoding"]
     if codings:
         exact = len(codings) == 1 and codings[0].lower() == b"chunked" and version == "1.1" and not lengths
-        return Framing(None) if exact else Fault.BAD_FRAMING
+        return Framing(None, awaited) if exact else Fault.BAD_FRAMING
     if not lengths:
-        return _BODILESS
+        return Framing(0, awaited)
     if len(lengths) > 1 or _LENGTH.match(lengths[0]) is None:
         return Fault.BAD_FRAMING
-    return Framing(int(lengths[0]))
+    return Framing(int(lengths[0]), awaited)
 
 
 def authority_of(target: bytes) -> bytes | None:

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from stock_service.web.guard_connection import STAYS, GuardedConnection
 from stock_service.web.guard_cycle import GuardedCycle
-from stock_service.web.guard_deadlines import Phase
+from stock_service.web.guard_deadlines import BODY, HEAD, OVER
 from stock_service.web.guard_faults import Fault
 from stock_service.web.guard_head import (
     Framing,
@@ -47,6 +47,9 @@ class GuardedProtocol(GuardedConnection):
         super().__init__(config, server_state, app_state, _loop)
         self.ended = False  # the last byte of the message in hand is here
         self._headed = False  # its head has been read
+        self._method = b""
+        self._version = ""
+        self._awaited = False  # its client waits to be told that the body is wanted
         self._fault: Fault | None = None
         self._body_left: int | None = 0  # None: chunked
         self._body_bytes = 0
@@ -58,9 +61,9 @@ class GuardedProtocol(GuardedConnection):
 
     def receive(self, data: bytes) -> None:
         """Take bytes that are not a hit."""
-        if self.phase is Phase.OVER:
+        if self.phase is OVER:
             return
-        if self.phase is Phase.HEAD and not self.rest:
+        if self.phase is HEAD and not self.rest:
             data = data.lstrip(b"\r\n")  # RFC 9112 2.2: empty lines before a request are ignored; they begin nothing
             if not data:
                 return
@@ -82,12 +85,12 @@ class GuardedProtocol(GuardedConnection):
 
     def _work(self) -> None:
         for _ in range(self.limits.pipelined):
-            if not self.rest or self.phase is Phase.OVER or self.transport.is_closing():
+            if not self.rest or self.phase is OVER or self.transport.is_closing():
                 break
             if self.held():
                 self.flow.pause_reading()
                 return
-            if not (self._take_head() if self.phase is Phase.HEAD else self._take_body()):
+            if not (self._take_head() if self.phase is HEAD else self._take_body()):
                 break
         else:
             if self.rest:
@@ -124,7 +127,7 @@ class GuardedProtocol(GuardedConnection):
         if fault is not None:
             self.refuse(fault)
             return
-        self.phase = Phase.BODY
+        self.phase = BODY
         self._headed = self.started = self.ended = False
         self._body_bytes = 0
         self._feed(head)
@@ -157,7 +160,7 @@ class GuardedProtocol(GuardedConnection):
             self.refuse(self._fault or Fault.MALFORMED)
             return
         agreed = self._headed and (self._body_left is None or self.ended is (self._body_left == 0))
-        if not agreed and self.phase is not Phase.OVER:
+        if not agreed and self.phase is not OVER:
             self.refuse(Fault.MALFORMED)  # the parser sees other messages than we do: never guess
 
     # --- what the parser reports ---
@@ -173,18 +176,17 @@ class GuardedProtocol(GuardedConnection):
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        judged = judge_fields(self.parser.get_method(), self.parser.get_http_version(), self.headers)
-        if isinstance(judged, Fault):
+        self._method, self._version = self.parser.get_method(), self.parser.get_http_version()
+        judged = judge_fields(self._method, self._version, self.headers)
+        if not isinstance(judged, Framing):
             raise self._fault_in_parser(judged)
         self._headed = True
-        bodiless = self.parser.get_method() in _METHODS_WITHOUT_BODY
+        self._awaited = judged.awaited
+        bodiless = self._method in _METHODS_WITHOUT_BODY
         self._frame(judged, bodiless=bodiless)
         # A body nobody will read is thrown away first: then what is wrong with it is still answered.
-        if self._body_left != 0 and not (bodiless and not self._expects()):
+        if self._body_left != 0 and (self._awaited or not bodiless):
             self.start()
-
-    def _expects(self) -> bool:
-        return b"expect" in dict(self.headers)  # judged: 100-continue, there is no other
 
     def _frame(self, framing: Framing, *, bodiless: bool) -> None:
         self._body_max = self.limits.ignored_body_bytes if bodiless else self.limits.body_bytes
@@ -202,7 +204,7 @@ class GuardedProtocol(GuardedConnection):
     def start(self) -> None:
         """Hand the request to the ASGI application: before its body if that is wanted, else with its last byte."""
         self.started = True
-        url, headers, expects = self.url, self.headers, self._expects()
+        url, headers = self.url, self.headers
         authority = authority_of(url)
         if authority is not None:
             if not authority:
@@ -218,7 +220,7 @@ class GuardedProtocol(GuardedConnection):
             access_log=self.access_log,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=expects,
+            expect_100_continue=self._awaited,
             keep_alive=True,
             on_response=self.on_response_complete,
         )
@@ -232,14 +234,14 @@ class GuardedProtocol(GuardedConnection):
         return {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": self.parser.get_http_version(),
+            "http_version": self._version,
             "server": server,
             "client": client,
             "scheme": scheme,
-            "method": self.parser.get_method().decode("ascii"),
-            "root_path": self.root_path,
-            "path": self.root_path + (unquote(path) if "%" in path else path),
-            "raw_path": self.root_path.encode("ascii") + target.path,
+            "method": self._method.decode("ascii"),
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": target.path,
             "query_string": target.query or b"",
             "headers": headers,
             "state": self.app_state.copy(),
@@ -249,13 +251,13 @@ class GuardedProtocol(GuardedConnection):
         """Work out whether the connection stays after the answer under way, and let the answer say so."""
         if self.drain.started or self.parser.should_upgrade() or not self.parser.should_keep_alive():
             self.answer_last()
-        elif self.parser.get_http_version() == "1.0":
+        elif self._version == "1.0":
             self.cycle.keep_alive = True  # and said so: without, a client of HTTP/1.0 reads on until we close
             self.cycle.default_headers = [*self.cycle.default_headers, STAYS]
 
     def on_message_complete(self) -> None:
         self.ended = True
-        self.phase = Phase.HEAD
+        self.phase = HEAD
         if not self.started:
             self.start()
         elif not self.parser.should_keep_alive():

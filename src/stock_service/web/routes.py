@@ -7,7 +7,7 @@ from enum import Enum
 
 # A version among the first four segments, the vendor's deepest being /stocks/filings/10-K/vX/…; its JavaScript client
 # calls `vX_0` and `dev` too.
-_VERSIONED = re.compile(r"/?(?:[^/]*/){0,3}(?:v(?:\d{1,2}|X)(?:_\d)?|dev)(?:/|\Z)")
+_VERSIONED = re.compile(r"/?(?:[^/]*/){0,3}?(?:v(?:\d{1,2}|X)(?:_\d)?|dev)(?:/|\Z)")
 _OWN = re.compile(r"/?(api|admin)(?:/|\Z)")
 
 
