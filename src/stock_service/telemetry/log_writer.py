@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 
 from stock_service.base.clock import pause_thread
@@ -55,7 +55,7 @@ class LineWriter:
         ending = False
         while not ending:
             batch = self._next_batch()
-            ending = batch[-1] is None
+            ending = None in batch
             lines = [line for line in batch if line is not None]
             try:
                 self._write(b"".join(lines))
@@ -63,15 +63,12 @@ class LineWriter:
                 self._not_written += len(lines)  # nobody will read them; there is nowhere to say so
 
     def _next_batch(self) -> list[bytes | None]:
-        batch = [self._queue.get()]
-        if batch[0] is not None:
-            pause_thread(_GATHER_FOR)
-        while batch[-1] is not None and len(batch) < _BATCH_MAX:
-            try:
-                batch.append(self._queue.get_nowait())
-            except Empty:
-                break
-        return batch
+        first = self._queue.get()
+        if first is None:
+            return [None]
+        pause_thread(_GATHER_FOR)
+        more = min(self._queue.qsize(), _BATCH_MAX - 1)  # nobody else takes any: so many are there
+        return [first, *[self._queue.get_nowait() for _ in range(more)]]
 
     def _write(self, content: bytes) -> None:
         rest = memoryview(content)

@@ -30,12 +30,12 @@ class Scrubber:
             if len(secret) >= _SECRET_MIN
             for spelling in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
         }
-        longest_first = sorted(spellings, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
+        self._spellings = sorted(spellings, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, self._spellings)))
 
     def scrub(self, text: str) -> str:
         """Return `text` with stars in place of credentials; plain text stays plain and JSON stays JSON."""
-        if self._known is not None:
+        if any(map(text.__contains__, self._spellings)):  # a tenth of what the pattern takes to find none
             text = self._known.sub(STARS, text)
         lowered = text.lower()
         for sign, pattern in _PATTERNS:
