@@ -21,6 +21,7 @@ Allowances = Callable[[str, Limit | None], Allowance]  # by client id
 
 ANONYMOUS_ID = "anonymous"
 _HEADER = b"authorization"
+CREDENTIAL_FIELDS = frozenset({_HEADER})  # all that is read of a request's headers here
 _PARAMETER = b"apikey"
 _SCHEME = b"bearer"
 
@@ -211,11 +212,12 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> str |
     found: set[bytes] = set()
     for name, value in headers:
         if name.lower() == _HEADER:
-            scheme, _, credential = value.strip().partition(b" ")
-            if scheme.lower() == _SCHEME and credential.strip():
-                found.add(credential.strip())
+            scheme, _, rest = value.strip().partition(b" ")
+            credential = rest.strip()
+            if credential and scheme.lower() == _SCHEME:
+                found.add(credential)
     # Almost every query is without one: two searches are cheaper than taking it apart.
-    if b"%" in query or _PARAMETER in query.lower():
+    if query and (b"%" in query or _PARAMETER in query.lower()):
         found |= set(_parameters(query))
     if len(found) > 1:
         raise BadRequest(

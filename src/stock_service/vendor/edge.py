@@ -13,6 +13,7 @@ EDGE_HEADERS: Final = frozenset(
     f"X-{house}-Edge-{what}" for house in ("Massive", "Polygon") for what in ("ID", "IP-Address", "User-Agent")
 )
 _BY_LOWER_NAME: Final = {name.lower().encode("ascii"): name for name in EDGE_HEADERS}
+EDGE_FIELDS: Final = frozenset(_BY_LOWER_NAME)  # as they arrive
 
 
 def edge_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

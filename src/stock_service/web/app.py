@@ -20,6 +20,7 @@ from stock_service.web.origin import local_authority
 from stock_service.web.routes import OPS_ROUTES, Part, part_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+_ID_FIELDS = frozenset({b"x-request-id"})
 _READ_METHODS = ("GET", "HEAD")
 
 
@@ -82,27 +83,27 @@ class App:
         self._report(exchange, part, response)
 
     def _open(self, scope: Scope, receive: Receive) -> Exchange:
-        headers = tuple(scope["headers"])
         now = self._clock.monotonic()
         client = scope.get("client")
-        return Exchange(
+        exchange = Exchange(
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"],
-            headers=headers,
+            headers=tuple(scope["headers"]),
             peer=client[0] if client else "",
             scheme=scope["scheme"],
             local=local_authority(scope.get("server")),
             started_at=now,
             deadline=now + self._request_for,
-            request_id=self._name(headers),
             receive=receive,
         )
+        exchange.request_id = self._name(exchange)
+        return exchange
 
-    def _name(self, headers: tuple[tuple[bytes, bytes], ...]) -> str:
+    def _name(self, exchange: Exchange) -> str:
         """Return the caller's own request id when it is harmless, else a new one."""
-        for name, value in headers:
-            if name == b"x-request-id" and _REQUEST_ID.match(value):
+        for _, value in exchange.fields(_ID_FIELDS):
+            if _REQUEST_ID.match(value):
                 return value.decode("ascii")
         return self._ids.next()
 
@@ -130,10 +131,13 @@ class App:
             raise Overloaded("requests")
 
     async def _send(self, exchange: Exchange, response: Response, send: Send) -> None:
-        headers = [*response.headers, (b"date", self._date.value())]
-        if exchange.asker is not None:
-            headers += exchange.asker.limit_headers(self._clock.monotonic())
-        headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+        asker = exchange.asker
+        headers = [
+            *response.headers,
+            (b"date", self._date.value()),
+            *(asker.limit_headers(self._clock.monotonic()) if asker is not None else ()),
+            (b"x-request-id", exchange.request_id.encode("ascii")),
+        ]
         start: Message = {"type": "http.response.start", "status": response.status, "headers": headers}
         await send(start)
         body = b"" if exchange.method == "HEAD" else response.body

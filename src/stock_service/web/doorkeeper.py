@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stock_service.access.gate import Client, Gate, credential_of, require_admin
+from stock_service.access.gate import CREDENTIAL_FIELDS, Client, Gate, credential_of, require_admin
 from stock_service.base.clock import Clock
 from stock_service.web.exchange import Exchange
 
@@ -21,7 +21,7 @@ class Doorkeeper:
             NotAllowed: no, or no valid, key where one is needed.
             ClientLimited: the client's own limit is used up.
         """
-        exchange.credential = credential_of(exchange.headers, exchange.query)
+        exchange.credential = credential_of(exchange.fields(CREDENTIAL_FIELDS), exchange.query)
         client = self._gate.identify(exchange.credential, self._clock.wall())
         exchange.asker = client  # before it is charged: a refusal is this client's too
         borrow = client.borrow

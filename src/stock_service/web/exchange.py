@@ -51,8 +51,8 @@ class Exchange:
     local: bytes  # host:port this request came in on, for clients that name no host
     started_at: float
     deadline: float
-    request_id: str
     receive: Receive
+    request_id: str = ""  # set by the app, which reads it from the headers or makes it
     asker: Asker | None = None  # set by the doorkeeper as soon as it knows
     credential: str | None = field(default=None, repr=False)  # likewise
     route: str = ""  # its closed name for metrics and logs; set by a handler that has found it out
@@ -64,6 +64,12 @@ class Exchange:
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of the header `name` (lower case)."""
         return self._first.get(name)
+
+    def fields(self, names: frozenset[bytes]) -> Headers:
+        """Return all headers of these names (lower case), in order; of most names there are none."""
+        if names.isdisjoint(self._first):
+            return []
+        return [each for each in self.headers if each[0] in names]
 
     async def body(self, at_most_bytes: int) -> bytes | None:
         """Return the request's body, or None when it is longer than `at_most_bytes`.

@@ -13,7 +13,7 @@ from stock_service.base.errors import BadRequest
 from stock_service.cache.entry import GZIP_INLINE_BYTES, Entry, Variant
 from stock_service.reads.decide import ANY_WAY, Wishes
 from stock_service.reads.read_path import Answer, ReadPath
-from stock_service.vendor.edge import edge_headers
+from stock_service.vendor.edge import EDGE_FIELDS, edge_headers
 from stock_service.vendor.request import VendorRequest, parse_request
 from stock_service.web.cache_status import cache_status
 from stock_service.web.conditional import accepts_gzip, matches_etag
@@ -94,14 +94,14 @@ def read_wishes(exchange: Exchange, asker: Asker) -> Wishes:
 
     `no-cache` needs the right of that name: otherwise any client could spend the vendor's quota.
     """
-    asked, edge = exchange.header(b"cache-control"), edge_headers(exchange.headers)
+    asked, edge = exchange.header(b"cache-control"), exchange.fields(EDGE_FIELDS)
     if not asked and not edge:
         return ANY_WAY
     directives = {part.strip().lower() for part in asked.split(b",")} if asked else ()
     return Wishes(
         force=b"no-cache" in directives and asker.no_cache,
         only_cached=b"only-if-cached" in directives,
-        edge=edge,
+        edge=edge_headers(edge),
     )
 
 
