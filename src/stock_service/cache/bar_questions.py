@@ -7,12 +7,12 @@ moving the position into the path; they carry a mark, are never sent to the vend
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from datetime import date, timedelta
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 
+from stock_service.base.record import record
 from stock_service.cache.ranges import Span
 from stock_service.cache.series import Slice
 from stock_service.cache.sizes import END_OF_BARS_MS, BarSize, day_at, midnight_ms
@@ -27,7 +27,7 @@ _LIMIT_MAX = 50_000
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SeriesKey:
     """What a series holds: the vendor gives other bars for every other key."""
 
@@ -47,7 +47,7 @@ class SeriesKey:
         return market_of(self.ticker)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BarsQuestion:
     """A range of bars. `first` and `last` are the ends as the path had them, `limit` counts base bars."""
 

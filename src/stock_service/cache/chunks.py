@@ -13,13 +13,13 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import lt
 
 import msgspec
 
 from stock_service.base.errors import VendorFailed
+from stock_service.base.record import record
 from stock_service.cache.ranges import Span
 from stock_service.cache.sizes import BarSize
 
@@ -162,7 +162,7 @@ def joined(pieces: Sequence[tuple[Chunk, int, int]]) -> Chunk | None:
     return Chunk(text, first, last, sum(high - low for _, low, high in cuts))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BarsText:
     """A page of the vendor in time order, cut into cells. `next_url` is empty on the last page.
 
@@ -207,10 +207,11 @@ def split_page(body: bytes, size: BarSize, *, descending: bool = False) -> BarsT
             times.reverse()
         if not all(map(lt, times, times[1:])):
             raise VendorFailed("invalid")
-        cells = None if descending else _cut_compact(text, times, size.cell_ms)
+        cell_ms = size.cell_ms
+        cells = None if descending else _cut_compact(text, times, cell_ms)
         if cells is None:
             rows = _rows.decode(text)
-            cells = _cut_any(rows[::-1] if descending else rows, times, size.cell_ms)
+            cells = _cut_any(rows[::-1] if descending else rows, times, cell_ms)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise VendorFailed("invalid") from None
     return BarsText(cells, len(times), times[0], times[-1], next_url)

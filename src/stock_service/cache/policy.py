@@ -137,8 +137,8 @@ class Policy:
         if row.past in (Line.BEFORE_TODAY, Line.WEEK_OLD):
             return Lifetime(row.past_for, row.stale_while_for, row.stale_error_for)
         history_for = self._settings.history_for
-        last = self._last_session_day(subject, wall)
-        if row.past is Line.RECHECKED and last is not None:
+        last = self._last_session_day(subject, wall) if row.past is Line.RECHECKED else None
+        if last is not None:
             recheck_at = self._calendar.settle_line(subject.market, last) + DAY
             history_for = recheck_at - wall if wall < recheck_at else history_for
         return Lifetime(history_for, row.past_for, PAST_STALE_ERROR_FOR)

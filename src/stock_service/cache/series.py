@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
+from stock_service.base.record import record
 from stock_service.cache.chunks import BarsText, Chunk, PackedChunk, cell_of, cell_span, joined, reversed_text
 from stock_service.cache.freshness import Freshness
 from stock_service.cache.ranges import Part, Ranges, Span, join_spans
@@ -24,7 +25,7 @@ _OVERHEAD_BYTES = 900
 _RANGE_BYTES = 260
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ready:
     """Answerable. `refresh` are the spans to renew in the background.
 
@@ -38,7 +39,7 @@ class Ready:
     moving_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gaps:
     """Not answerable before these spans are asked for; `fallback` if the vendor cannot be asked."""
 
@@ -54,7 +55,7 @@ class Merged(Enum):
     DOUBTED = "doubted"  # it says "nothing there" where bars are kept: they stay until a second page agrees
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slice:
     """Bars in the order asked for: pieces of JSON text to join with commas, and the time of the next bar, if any."""
 

@@ -7,9 +7,9 @@ are not `kept`: guessing wrong would cut a range at the wrong bar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from stock_service.base.record import record
 from stock_service.market.hours import zone_of
 from stock_service.market.markets import Market
 
@@ -25,7 +25,7 @@ _CELLS_MS = ((60_000, 3_600_000), (3_600_000, DAY_MS), (DAY_MS, 32 * DAY_MS), (2
 _LONGEST_CELL_MS = 8_192 * DAY_MS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BarSize:
     """A bar's length in the vendor's words."""
 
@@ -56,7 +56,8 @@ class BarSize:
     @property
     def cell_ms(self) -> int:
         """The span of time whose bars are stored together: some hundred bars, a trading day for minutes."""
-        return next((cell for below, cell in _CELLS_MS if self.length_ms < below), _LONGEST_CELL_MS)
+        length_ms = self.length_ms
+        return next((cell for below, cell in _CELLS_MS if length_ms < below), _LONGEST_CELL_MS)
 
     def first_start(self, market: Market, at_ms: int) -> int:
         """Return the least beginning a bar can have that holds the instant `at_ms`."""
@@ -77,11 +78,13 @@ class BarSize:
 
 def day_at(at_ms: int, zone: tzinfo) -> date:
     """Return the calendar day in `zone` that holds `at_ms`, kept within the years that have bars."""
-    low, high = midnight_ms(_FIRST_DAY, UTC), midnight_ms(_LAST_DAY, UTC)
-    return datetime.fromtimestamp(min(max(at_ms, low), high) / 1_000, zone).date()
+    return datetime.fromtimestamp(min(max(at_ms, _FIRST_MS), _LAST_MS) / 1_000, zone).date()
 
 
 def midnight_ms(day: date, zone: tzinfo) -> int:
     """Return the Unix millisecond at which `day` begins in `zone`."""
     day = min(max(day, _FIRST_DAY), _LAST_DAY)
     return int(datetime.combine(day, _MIDNIGHT, zone).timestamp() * 1_000)
+
+
+_FIRST_MS, _LAST_MS = midnight_ms(_FIRST_DAY, UTC), midnight_ms(_LAST_DAY, UTC)

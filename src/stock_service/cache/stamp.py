@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from stock_service.base.record import record
 from stock_service.cache.freshness import Freshness, Lifetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stamp:
     """When a span was fetched and how long it may be served; `doubted` marks an unconfirmed "nothing there"."""
 

@@ -72,12 +72,12 @@ class Subject:
 
     def first_day(self, calendar: Calendar) -> date | None:
         """Return the market's first day asked about, or None when there is no such bound."""
-        return None if not _EARLIEST <= self.from_at <= _LATEST else calendar.day_of(self.market, self.from_at)
+        return None if not _EARLIEST <= self.from_at <= _LATEST else calendar.day_at(self.market, self.from_at)
 
     def last_day(self, calendar: Calendar) -> date | None:
         """Return the market's last day asked about, or None when there is no such bound; no day before 1906."""
         until_at = max(self.until_at, _EARLIEST)
-        return None if until_at > _LATEST else calendar.day_of(self.market, until_at - _INSTANT)
+        return None if until_at > _LATEST else calendar.day_at(self.market, until_at - _INSTANT)
 
 
 def subject_of(request: VendorRequest, calendar: Calendar) -> Subject:

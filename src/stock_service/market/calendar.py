@@ -127,10 +127,13 @@ class Calendar:
         known = self._days.get(market)
         if known is not None and known.from_at <= wall < known.until_at:
             return known.day
-        zone = zone_of(market)
-        day = datetime.fromtimestamp(wall, zone).date()
-        self._days[market] = _Day(instant(day, _MIDNIGHT, zone), instant(day + _DAY, _MIDNIGHT, zone), day)
+        day = self.day_at(market, wall)
+        self._days[market] = _Day(self.day_start(market, day), self.day_start(market, day + _DAY), day)
         return day
+
+    def day_at(self, market: Market, at: float) -> date:
+        """Return what `day_of` does, without a memory: for ends of spans of time, of which no two are alike."""
+        return datetime.fromtimestamp(at, zone_of(market)).date()
 
     def next_daily(self, at: time, wall: float) -> float:
         """Return the first Unix second after `wall` at which New York reads `at`."""

@@ -8,12 +8,12 @@ futures weeks begin on Sunday evening in New York.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from stock_service.base.record import record
 from stock_service.market.markets import Market, Phase
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -38,7 +38,7 @@ class Turn(NamedTuple):
     phase: Phase
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Session:
     """One trading day; instants are Unix seconds.
 

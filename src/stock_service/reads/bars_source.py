@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 
 from stock_service.base.clock import Clock
 from stock_service.base.errors import ServiceError, VendorFailed
+from stock_service.base.record import record
 from stock_service.base.reply import Reply
 from stock_service.cache.bar_lifetimes import judge_parts
 from stock_service.cache.bar_questions import BarsQuestion, SeriesKey, ask_for, envelope, question_of
@@ -45,7 +46,7 @@ _ALL = 10**12  # bars: a span, not a page
 _NOTHING, _AT_ONCE = Span(0, 0), Lifetime(0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Filled:
     """What the vendor said about `span`.
 
@@ -182,6 +183,8 @@ class BarsSource:
         key = question.key
         counts_from = self._outdated.counts_from(errand.request)
         marks = [mark for mark in await self._fleet.marks(key.text) if mark.fetched_at >= counts_from]
+        if not marks:
+            return []
         chosen = choose_marks(marks, wanted, lambda span: self._store.known_at(key, span), read)
         read.update(mark.key for mark in chosen)
         found = await asyncio.gather(*(self._fleet.recall(mark.key, counts_from) for mark in chosen))
@@ -272,7 +275,7 @@ class BarsSource:
     def _lifetime(self, errand: Errand, reply: Reply, ready: Ready, now: float) -> Lifetime:
         """Return the promise of the whole: it holds as long as the part that expires first."""
         row = self._policy.judge_lifetime(errand.request, reply, self._clock.wall()) or Lifetime(0.0)
-        return replace(row, fresh_for=min(row.fresh_for, ready.fresh_until - now))
+        return Lifetime(min(row.fresh_for, ready.fresh_until - now), row.stale_while_for, row.stale_error_for)
 
     def _refusal(self, errand: Errand, refused: Reply) -> Brought:
         return Brought(refused, self._policy.judge_lifetime(errand.request, refused, self._clock.wall()))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from stock_service.base.errors import BadRequest
 from stock_service.base.record import record
@@ -21,6 +21,7 @@ from stock_service.vendor.spelling import (
     join_query,
     join_verbatim,
     read_path,
+    spell_segment,
     spell_value,
     split_query,
 )
@@ -114,8 +115,13 @@ def bars_request(
     Raises:
         BadRequest: as `parse_request`.
     """
-    parts = [quote(part, safe=":") for part in (ticker, "range", str(multiplier), timespan, start, end)]
-    return ask("/v2/aggs/ticker/" + "/".join(parts), adjusted=adjusted, sort=sort, limit=limit)
+    parts = [spell_segment(part) for part in (ticker, "range", str(multiplier), timespan, start, end)]
+    return ask(  # without the vendor's defaults, which would be read only to be left out
+        "/v2/aggs/ticker/" + "/".join(parts),
+        adjusted=None if adjusted else False,
+        sort=None if sort == "asc" else sort,
+        limit=limit,
+    )
 
 
 def _read_query(

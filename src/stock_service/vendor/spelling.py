@@ -65,7 +65,12 @@ def read_path(raw_path: str) -> tuple[list[str], str]:
                 "has an encoded slash or percent sign, a backslash, or a character that is not printable ASCII",
                 "write symbols as the vendor does: BRK.B, X:BTCUSD, O:SPY251219C00650000",
             )
-    return segments, "/" + "/".join([_encode(part, _SAFE_IN_SEGMENT) for part in segments])
+    return segments, "/" + "/".join([spell_segment(part) for part in segments])
+
+
+def spell_segment(text: str) -> str:
+    """Return the canonical encoding of one decoded segment of a path."""
+    return _encode(text, _SAFE_IN_SEGMENT)
 
 
 def split_query(raw_query: str) -> list[tuple[str, str, str]]:
