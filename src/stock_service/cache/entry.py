@@ -72,9 +72,9 @@ class Variant:
 
     def __init__(self, pieces: Pieces, etag: bytes, coding: bytes = b"") -> None:
         self.pieces = pieces
-        self.length_bytes = sum(map(len, pieces))
-        whole = pieces[0] if len(pieces) == 1 else None
-        self.small = whole if isinstance(whole, bytes) and len(whole) <= SMALL_BYTES else None
+        first, whole = pieces[0], len(pieces) == 1
+        self.length_bytes = len(first) if whole else sum(map(len, pieces))
+        self.small = first if whole and isinstance(first, bytes) and len(first) <= SMALL_BYTES else None
         self.etag = etag
         self.coding = coding
         self.ok = b""

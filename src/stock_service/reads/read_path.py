@@ -134,7 +134,6 @@ class ReadPath:
         key = request.key
         now = self._clock.monotonic()
         step = decide_read(self._memory.peek(key), wishes, now, deadline, self._renewals.retry_at(key))
-        group = request.endpoint.group
         match step:
             case Fetch(until, fallback):
                 return await self._fetch(request, meter, until, fallback, wishes)
@@ -142,7 +141,7 @@ class ReadPath:
                 return self._hit(entry, meter)
             case ServeStaleAndRefresh(entry):
                 self.refresh(request, meter)
-                self._observer.notify(StaleServed(group, entry.age(now), "refreshing"))
+                self._observer.notify(StaleServed(entry.group, entry.age(now), "refreshing"))
                 return self._hit(entry, meter)
             case ServeStale(entry):
                 return self._stale(entry, "backing-off")

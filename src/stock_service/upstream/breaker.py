@@ -136,12 +136,12 @@ class Breaker:
         "_ordinary",
         "_override",
         "_permit",
-        "_run",
         "_settings",
         "_state",
         "_until",
         "_window",
         "moves",
+        "run",
     )
 
     def __init__(self, settings: BreakerSettings, draw: Callable[[], float]) -> None:
@@ -156,7 +156,7 @@ class Breaker:
         self._until = 0.0  # OPEN: when a probe may go; HALF_OPEN: when its lease ends
         self._lapse_for = 0.0  # HALF_OPEN: how long to stay open should the lease lapse
         self._failed_probes = 0
-        self._run = 0
+        self.run = 0  # failures in a row
         self._late = 0
         self.moves: list[Move] = []  # that nobody has taken yet, in order
 
@@ -218,7 +218,7 @@ class Breaker:
             state, wait_until = State.CLOSED, None
         due_for = now - until if state is State.OPEN and wait_until is None else 0.0
         total, failures = self._window.sums(now)
-        return BreakerView(state, wait_until, due_for, total, failures, self._run, self._late)
+        return BreakerView(state, wait_until, due_for, total, failures, self.run, self._late)
 
     def wait_until(self, now: float) -> float | None:
         """Return `wait_until` of what `peek` would see; in the ordinary state for the price of a look."""
@@ -235,7 +235,7 @@ class Breaker:
 
     def _record(self, verdict: Verdict, now: float, wish: float) -> None:
         failed = verdict is Verdict.FAILURE
-        self._run = self._run + 1 if failed else 0
+        self.run = self.run + 1 if failed else 0
         total, failures = self._window.add(now, marked=int(failed))
         if failures and self._tripped(total, failures):
             self._open(now, max(self._sleep_after(0), self._spread(wish)))
@@ -244,7 +244,7 @@ class Breaker:
 
     def _tripped(self, total: int, failures: int) -> bool:
         by_share = total >= self._settings.min_volume and failures * 100 >= self._settings.error_percent * total
-        return by_share or 0 < self._settings.consecutive_failures <= self._run
+        return by_share or 0 < self._settings.consecutive_failures <= self.run
 
     def _settle_probe(self, verdict: Verdict, now: float, wish: float) -> None:
         if verdict is Verdict.SUCCESS:
@@ -265,7 +265,7 @@ class Breaker:
 
     def _close(self) -> None:
         self._window.clear()
-        self._run = self._failed_probes = 0
+        self.run = self._failed_probes = 0
         self._move(State.CLOSED, 0.0)
 
     def _move(self, state: State, until: float, open_for: float = 0.0) -> None:

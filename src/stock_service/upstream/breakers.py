@@ -133,6 +133,8 @@ class CredentialLatch:
 
     def settle(self, permit: Permit, verdict: Verdict, now: float) -> None:
         """Report what the vendor thought of the key; `IGNORED` when the answer did not tell."""
+        if verdict is Verdict.SUCCESS and not self._breaker.run:
+            return  # there is no refusal it could make good
         self._breaker.settle(permit, verdict, now)
         if self._breaker.moves:
             self._tell()
