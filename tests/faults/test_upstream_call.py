@@ -79,7 +79,7 @@ async def upstream_to(
 
 
 async def fetch(upstream: Upstream, within: float = 9.0, priority: Priority = Priority.INTERACTIVE) -> Reply:
-    return await upstream.fetch(BARS, deadline=time.monotonic() + within, priority=priority)
+    return await upstream.fetch(BARS, deadline=SystemClock().monotonic() + within, priority=priority)
 
 
 async def error_of(upstream: Upstream) -> ServiceError:
@@ -328,7 +328,7 @@ async def test_every_exchange_is_counted_as_a_call_and_a_refusal_as_none() -> No
     counted: list[float] = []
 
     async def ask(upstream: Upstream) -> None:
-        deadline = time.monotonic() + 9.0
+        deadline = SystemClock().monotonic() + 9.0
         with pytest.raises(ServiceError):
             await upstream.fetch(
                 BARS, deadline=deadline, priority=Priority.INTERACTIVE, spend=lambda: counted.append(time.monotonic())
