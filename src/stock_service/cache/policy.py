@@ -131,7 +131,7 @@ class Policy:
         last = subject.last_day(self._calendar)
         if last is None or last >= self._calendar.day_of(subject.market, wall):
             return None
-        return self._calendar.previous_session(subject.market, last + timedelta(days=1)).day
+        return self._calendar.previous_session_day(subject.market, last + timedelta(days=1))
 
     def _past(self, row: Row, subject: Subject, wall: float) -> Lifetime:
         if row.past in (Line.BEFORE_TODAY, Line.WEEK_OLD):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from stock_service.market.closures import CLOSED_DAYS, EARLY_CLOSE_DAYS, FIRST_YEAR, LAST_YEAR
@@ -99,11 +99,17 @@ class Calendar:
 
     def session_of(self, market: Market, day: date) -> Session | None:
         """Return the session of `day`, or None when `market` is closed all day."""
+        if not self.trades_on(market, day):
+            return None
         if market not in _EXCHANGE_MARKETS:
             return week_session(market, day)
-        if day.weekday() >= _SATURDAY or day in self._closed:
-            return None
         return exchange_session(day, self._early.get(day, ordinary_close()), not self.supports(day.year))
+
+    def trades_on(self, market: Market, day: date) -> bool:
+        """Return whether `market` has a session on `day`."""
+        if market not in _EXCHANGE_MARKETS:
+            return market is Market.CRYPTO or day.weekday() != _SATURDAY
+        return day.weekday() < _SATURDAY and day not in self._closed
 
     def sessions_between(self, market: Market, first: date, last: date) -> Iterator[Session]:
         """Yield the sessions of the days from `first` to `last`, both included."""
@@ -116,11 +122,16 @@ class Calendar:
 
     def previous_session(self, market: Market, day: date) -> Session:
         """Return the last session of a day before `day`."""
-        while True:
+        session = self.session_of(market, self.previous_session_day(market, day))
+        assert session is not None
+        return session
+
+    def previous_session_day(self, market: Market, day: date) -> date:
+        """Return the last day before `day` on which `market` trades."""
+        day -= _DAY
+        while not self.trades_on(market, day):
             day -= _DAY
-            session = self.session_of(market, day)
-            if session is not None:
-                return session
+        return day
 
     def day_of(self, market: Market, wall: float) -> date:
         """Return the market's calendar day at Unix second `wall` (UTC days for crypto and FX, New York's otherwise)."""
@@ -162,12 +173,13 @@ class Calendar:
 
     def settled_day(self, market: Market, wall: float) -> date:
         """Return the last day whose data is final at Unix second `wall`; all days before it are final too."""
-        local = datetime.fromtimestamp(wall, UTC if market is Market.CRYPTO else NEW_YORK)
+        whose_noon = Market.CRYPTO if market is Market.CRYPTO else Market.STOCKS
+        day = self.day_of(whose_noon, wall)
+        past_noon = wall >= instant(day, _NOON, zone_of(whose_noon))
         if market in (Market.FX, Market.FUTURES):
-            since_monday = local.weekday()
-            days_back = since_monday + 2 if since_monday or local.time() >= _NOON else 9
-            return local.date() - timedelta(days=days_back)
-        return local.date() - (_DAY if local.time() >= _NOON else 2 * _DAY)
+            since_monday = day.weekday()
+            return day - timedelta(days=since_monday + 2 if since_monday or past_noon else 9)
+        return day - (_DAY if past_noon else 2 * _DAY)
 
     def _find_span(self, market: Market, wall: float) -> _Span:
         today = datetime.fromtimestamp(wall, NEW_YORK).date()

@@ -113,10 +113,8 @@ def week_turns(market: Market, day: date) -> list[Turn]:
     return turns
 
 
-def week_session(market: Market, day: date) -> Session | None:
-    """Return the part of `day` (see `zone_of`) on which FX, futures or crypto trades, or None for a closed day."""
-    if day.weekday() == _SATURDAY and market is not Market.CRYPTO:
-        return None
+def week_session(market: Market, day: date) -> Session:
+    """Return the part of `day` (see `zone_of`) on which FX, futures or crypto trades; no Saturday but for crypto."""
     starts, ends = (instant(edge, _MIDNIGHT, zone_of(market)) for edge in (day, day + timedelta(days=1)))
     if market is not Market.CRYPTO and day.weekday() == _SUNDAY:
         starts = instant(day, _FX_TURN if market is Market.FX else _FUTURES_RESUME)

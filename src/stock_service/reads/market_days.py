@@ -116,7 +116,7 @@ class MarketDays:
 
     def _span(self, day: date) -> Span:
         """Return the day and the closed days on both sides of it, on which there can be no bar."""
-        before = self._calendar.previous_session(Market.STOCKS, day).day + timedelta(days=1)
+        before = self._calendar.previous_session_day(Market.STOCKS, day) + timedelta(days=1)
         after = day + timedelta(days=1)
         while self._calendar.session_of(Market.STOCKS, after) is None:
             after += timedelta(days=1)

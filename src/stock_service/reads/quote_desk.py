@@ -148,7 +148,7 @@ class QuoteDesk:
     async def _quotes_of_day(self, symbols: Sequence[str], asking: Asking) -> dict[str, Quote]:
         """Answer many stocks from the whole market's last two days: two calls however many symbols."""
         last, today = await self._of_last(Market.STOCKS, lambda day: self._grouped(day, symbols, asking), asking)
-        before = self._calendar.previous_session(Market.STOCKS, last).day
+        before = self._calendar.previous_session_day(Market.STOCKS, last)
         earlier = await self._grouped(before, symbols, asking)
         origin = self._provenance(asking, Market.STOCKS, "daily-bars")
         as_of = self._close_of(Market.STOCKS, last)
@@ -205,7 +205,7 @@ class QuoteDesk:
         except VendorRefused as refused:
             if not refused.too_early:
                 raise
-            last = self._calendar.previous_session(market, last).day
+            last = self._calendar.previous_session_day(market, last)
             told = await tell(last)
         asking.note(Standing(age=0, ttl=int(good_for), asked=False))
         return last, told
@@ -222,7 +222,7 @@ class QuoteDesk:
         session = self._calendar.session_of(market, today)
         if session is not None and session.ends_at <= wall:
             return today
-        return self._calendar.previous_session(market, today).day
+        return self._calendar.previous_session_day(market, today)
 
     def _moves_on_at(self, market: Market, wall: float) -> float:
         """Return when another session may have finished, or the phase have changed, at the earliest."""

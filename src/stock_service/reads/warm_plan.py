@@ -37,7 +37,7 @@ def last_ended(calendar: Calendar, market: Market, wall: float, entitlement: Ent
     """Return the last day whose bars the plan has: ended, and 15 minutes of corrections past."""
     settled = calendar.settled_day(market, wall)
     if entitlement is Entitlement.END_OF_DAY:
-        return calendar.previous_session(market, settled + timedelta(days=1)).day
+        return calendar.previous_session_day(market, settled + timedelta(days=1))
     day = calendar.day_of(market, wall) + timedelta(days=1)
     while True:
         session = calendar.previous_session(market, day)
