@@ -97,8 +97,8 @@ def _encode_short(content: dict[str, FieldValue]) -> bytes | None:
 
 
 def _instant(at: float) -> str:
-    second, part = divmod(at, 1.0)
-    return f"{_second(int(second))}.{min(round(part * 1e6), 999_999) // 1_000:03}Z"
+    second, part = divmod(int(at * 1e3 + 5e-4), 1_000)  # a float may be a little less than the millisecond it is
+    return f"{_second(second)}.{part:03}Z"
 
 
 @lru_cache(maxsize=4)  # lines come in crowds of one second
