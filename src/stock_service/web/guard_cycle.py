@@ -7,7 +7,6 @@ not plain goes uvicorn's way, message by message, as if this class were not ther
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -15,12 +14,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from stock_service.cache.entry import SMALL_BYTES
 
 _NAME = re.compile(rb"(?!(?:connection|transfer-encoding)\Z)[a-z0-9-]+\Z")
+_USUAL_NAMES = frozenset(  # nearly all there are; others are looked at one by one
+    b"age cache-control cache-status content-encoding content-length content-type date etag"
+    b" ratelimit ratelimit-policy vary x-request-id".split()
+)
 _CONTROLS = bytes((*range(9), *range(10, 32), 127))  # what no value may hold; a tab is none of them
-
-
-@lru_cache(maxsize=128)  # there are a few dozen
-def _plain_name(name: bytes) -> bool:
-    return _NAME.match(name) is not None
 
 
 class GuardedCycle(RequestResponseCycle):
@@ -54,14 +52,15 @@ class GuardedCycle(RequestResponseCycle):
         fields = b"\r\n".join(map(b": ".join, lines))
         if len(fields.translate(None, _CONTROLS)) + 2 * len(lines) - 2 != len(fields):
             return False  # a control character beside the ends of the lines
-        if not all(map(_plain_name, dict(lines))):
+        values = dict(lines)
+        if len(values) != len(lines) or values.get(b"content-length") != b"%d" % len(body):
             return False
-        head = b"%b%b\r\n" % (STATUS_LINE[begun["status"]], fields)
-        if b"\ncontent-length: %d\r\n" % len(body) not in head or head.count(b"\ncontent-length:") > 1:
+        if not (_USUAL_NAMES.issuperset(values) or all(map(_NAME.match, values))):
             return False
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        head += b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        ending = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        head = b"%b%b\r\n%b" % (STATUS_LINE[begun["status"]], fields, ending)
         if len(body) <= SMALL_BYTES:
             self.transport.write(head + body)
         else:

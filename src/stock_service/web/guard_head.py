@@ -55,9 +55,10 @@ def judge_line(line: bytes, limits: HeadLimits) -> Fault | None:
     match = _LINE.match(line)
     if match is None:
         return _judge_line_begun(line, limits) or Fault.MALFORMED
-    if len(match[1]) > limits.url_bytes:
+    target, major, minor = match.groups()
+    if len(target) > limits.url_bytes:
         return Fault.URL_LONG
-    if match[2] != b"1" or match[3] not in b"01":
+    if major != b"1" or minor not in b"01":
         return Fault.VERSION
     return None
 

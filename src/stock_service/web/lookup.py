@@ -42,7 +42,7 @@ class Target(Pointer):
     __slots__ = ("credential", "head_only", "line", "series")
 
     def __init__(self, line: bytes, entry: Entry, credential: str | None, series: Series) -> None:
-        super().__init__(entry)
+        self.entry = entry
         self.line = line
         self.credential = credential  # of the query; never logged
         self.head_only = series.method == "HEAD"
