@@ -120,7 +120,7 @@ class LogObserver:
             "method": event.method,
             "route": event.route,
             "status": event.status,
-            "duration_ms": round(event.seconds * 1000, 3),
+            "duration_ms": round(event.seconds * 1e6) / 1_000,
             "cache": event.cache,
         }
         trace = _TRACEPARENT.match(event.traceparent)
