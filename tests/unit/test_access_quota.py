@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -76,6 +77,27 @@ def test_lines_below_the_framework_equal_the_fields_above_it(limit: Limit) -> No
         assert lines == (joined if taken_above else None)
         refused += lines is None
     assert refused > 0 or limit.burst > 200
+
+
+@pytest.mark.parametrize("limit", [Limit(rate, 5) for rate in (1.7, 3.3, 10.0, 33.3, 100.0, 999.9)])
+def test_below_and_above_the_framework_the_edge_of_the_limit_is_the_same_instant(limit: Limit) -> None:
+    """To the last bit: else one way lets through what the other, at the same instant, refuses."""
+    passed = 0
+    for beginning in range(200):
+        now = 0.1 * beginning
+        used = Quota(limit)
+        while used.take_lines(now) is not None:
+            pass
+        edge = now + used.retry_after(now)
+        assert used.take_lines(edge + 0.01 / limit.rate) is not None  # the last one, which is remembered
+        now = edge + 0.01 / limit.rate
+        edge = now + used.retry_after(now)
+        for steps in range(-8, 9):
+            at = edge + steps * math.ulp(edge)
+            above = copy.copy(used).take(at)
+            assert (copy.copy(used).take_lines(at) is not None) is above, (beginning, steps)
+            passed += above
+    assert passed > 0
 
 
 @pytest.mark.parametrize("limit", [Limit(5 / 60, 5), Limit(5.0, 5)])

@@ -174,11 +174,13 @@ class Quota:
         if not lines:
             return self.limit_lines(now)
         left = int(self._room - busy_for * self._rate)
-        self._busy_upto = upto = (self._room - left) * step_for
-        above = upto - step_for
-        self._busy_above = above if above > step_for else step_for
         ready = self._ready
-        self._shown = shown = ready[left] if ready else lines % left
+        shown = ready[left] if ready else lines % left
+        if left > 0:  # the last one is for the comparison above alone: these instants are rounded otherwise
+            self._shown = shown
+            self._busy_upto = upto = (self._room - left) * step_for
+            above = upto - step_for
+            self._busy_above = above if above > step_for else step_for
         return shown
 
     def _state(self, now: float) -> tuple[int, int]:
