@@ -96,6 +96,28 @@ async def test_a_call_soon_after_another_has_the_whole_limit_and_no_more() -> No
         await client.aclose()
 
 
+async def test_a_call_after_the_machine_slept_waits_no_longer_than_its_limit() -> None:
+    """The loop's timers stand still in the meantime, the clock does not."""
+
+    class Clock(ManualClock):
+        slept_for = 0.0
+
+        def monotonic(self) -> float:
+            return time.monotonic() + self.slept_for
+
+    clock = Clock()
+    async with raw_vendor(hang) as vendor:
+        vendor.scripts.append(Talk.answer)
+        client = VendorClient(ClientSettings(url=vendor.url, first_byte_for=4.0, keep_for=60.0), KEY, clock)
+        await get(client)
+        clock.slept_for = 30.0
+        began = time.monotonic()
+        assert await fault_from(client, within=0.3) is Fault.TIMEOUT
+        assert time.monotonic() - began < 2.0
+        assert vendor.connections == 1
+        await client.aclose()
+
+
 async def test_silence_ends_with_the_first_byte_limit() -> None:
     async with raw_vendor(hang) as vendor:
         began = time.monotonic()

@@ -249,7 +249,7 @@ class VendorConnection(asyncio.Protocol):
         again when it rings.
         """
         self._until = min(self._deadline, instant)
-        if self._until < self._rings_at:
+        if not now < self._rings_at <= self._until:  # one that is overdue has not run while the machine slept
             self._ring_at(self._until, now)
 
     def _ring_at(self, instant: float, now: float) -> None:
