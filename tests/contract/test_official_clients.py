@@ -74,3 +74,12 @@ def test_two_years_of_minutes_come_back_whole_and_in_order(pair: Pair) -> None:
     assert len(bars) > 150_000
     assert all(earlier < later for earlier, later in pairwise(times))
     assert bars == list(direct.list_aggs("AAPL", 1, "minute", "2022-05-02", "2024-05-01", limit=50_000))
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("kind", ["trades", "quotes"])
+def test_the_vendors_largest_page_fits(pair: Pair, kind: str) -> None:
+    """Fifty thousand quotes are 12 MB: an answer refused for its size would be refused for ever."""
+    client = massive.RESTClient(api_key="any", base=pair.gateway.url, pagination=False)
+    listed = client.list_trades if kind == "trades" else client.list_quotes
+    assert sum(1 for _ in listed("AAPL", timestamp="2024-05-01", limit=50_000)) == 50_000

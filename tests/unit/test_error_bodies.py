@@ -53,6 +53,7 @@ CASES: list[tuple[ServiceError, int, int | None, str, str]] = [
     (CredentialRefused(403, 59.5), 503, 60, "credential-refused", "ERROR"),
     (VendorSlow(8.25), 504, None, "vendor-slow", "ERROR"),
     (VendorFailed("invalid"), 502, None, "vendor-failed", "ERROR"),
+    (VendorFailed("too_large"), 502, None, "vendor-failed", "ERROR"),
     (VendorFailed("server", 500, 3.0), 502, None, "vendor-failed", "ERROR"),
     (VendorFailed("server", 503), 502, None, "vendor-failed", "ERROR"),
     (VendorFailed("server", 503, 1.5), 503, 2, "vendor-failed", "ERROR"),

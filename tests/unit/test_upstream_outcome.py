@@ -87,7 +87,7 @@ def test_an_answer_has_one_class(status: int, content_type: str, body: bytes, ou
         (Fault.CERTIFICATE, "certificate", False),
         (Fault.MALFORMED, "invalid", False),
         (Fault.REDIRECTED, "invalid", False),
-        (Fault.TOO_LARGE, "invalid", False),
+        (Fault.TOO_LARGE, "too_large", False),
         (Fault.BOMB, "invalid", False),
         (Fault.CODING, "invalid", False),
     ],

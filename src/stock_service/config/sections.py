@@ -93,7 +93,11 @@ class UpstreamOptions:
     connect_timeout: float = option(1.0, kinds.duration("10ms", "1m"), "Time to connect, TLS included.")
     first_byte_timeout: float = option(4.5, kinds.duration("10ms", "5m"), "Time to the answer's whole head.")
     idle_timeout: float = option(2.0, kinds.duration("10ms", "5m"), "Longest pause inside an answer.")
-    max_body: int = option(10 * 1024**2, kinds.size("64KiB", "256MiB"), "Largest answer taken, after decompression.")
+    max_body: int = option(
+        20 * 1024**2,
+        kinds.size("64KiB", "256MiB"),
+        "Largest answer taken, after decompression. 50,000 quotes, the vendor's largest page, are 12 to 17 MB.",
+    )
     max_calls: int = option(16, kinds.whole(1, 10_000), "Vendor calls in flight at once.")
     max_connection_age: float = option(
         300.0, kinds.duration("0", "1d"), "A busy connection is made anew after this, to follow the name. 0: never."

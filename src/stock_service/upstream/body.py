@@ -17,9 +17,12 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """`max_bytes` counts decoded bytes. `max_ratio` is decoded to coded bytes, judged beyond the first step."""
+    """`max_bytes` counts decoded bytes. `max_ratio` is decoded to coded bytes, judged beyond the first step.
 
-    max_bytes: int = 10 * 1024 * 1024
+    The vendor's largest page, 50,000 quotes at some 250 bytes and up to 350, must fit.
+    """
+
+    max_bytes: int = 20 * 1024 * 1024
     max_ratio: int = 100
 
 

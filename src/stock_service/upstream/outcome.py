@@ -52,6 +52,7 @@ class Outcome(StrEnum):
     IDLE_CLOSED = "idle_closed"
     TIMEOUT = "timeout"
     INVALID = "invalid"
+    TOO_LARGE = "too_large"
     CERTIFICATE = "certificate"
     LOCAL = "local"
 
@@ -78,6 +79,7 @@ RULES: dict[Outcome, Rule] = {
     Outcome.IDLE_CLOSED: Rule(_SILENT, _SILENT),
     Outcome.TIMEOUT: Rule(_BROKEN, _SILENT),
     Outcome.INVALID: Rule(_BROKEN, _SILENT),
+    Outcome.TOO_LARGE: Rule(_BROKEN, _SILENT),
     Outcome.CERTIFICATE: Rule(_BROKEN, _SILENT),
     Outcome.LOCAL: Rule(_SILENT, _SILENT),
 }
@@ -109,7 +111,7 @@ _FAULTS: dict[Fault, Judgement] = {
     Fault.CERTIFICATE: Judgement(Outcome.CERTIFICATE),
     Fault.MALFORMED: Judgement(Outcome.INVALID),
     Fault.REDIRECTED: Judgement(Outcome.INVALID),
-    Fault.TOO_LARGE: Judgement(Outcome.INVALID),
+    Fault.TOO_LARGE: Judgement(Outcome.TOO_LARGE),
     Fault.BOMB: Judgement(Outcome.INVALID),
     Fault.CODING: Judgement(Outcome.INVALID),
 }

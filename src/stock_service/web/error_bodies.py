@@ -196,8 +196,16 @@ def _vendor_slow(error: VendorSlow) -> _Told:
     return _Told(504, "vendor-slow", f"{detail} Ask again.")
 
 
+_TOO_LARGE = (
+    "The vendor's answer is larger than this gateway takes. Ask for less at once, with a smaller `limit` or a shorter"
+    " span; whoever runs it can raise `upstream.max_body`."
+)
+
+
 def _vendor_failed(error: VendorFailed) -> _Told:
     status = f", HTTP {error.status}" if error.status is not None else ""
+    if error.kind == "too_large":
+        return _Told(502, "vendor-failed", _TOO_LARGE)
     detail = f"The vendor's answer cannot be used ({_plain(error.kind)}{status}), and nothing is kept instead."
     if error.status == 503 and error.retry_after is not None:
         return _Told(503, "vendor-failed", _with_wait(detail, error.retry_after), error.retry_after)
