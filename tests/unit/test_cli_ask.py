@@ -227,3 +227,34 @@ def test_nobody_at_the_address_is_told_and_the_code_is_3() -> None:
 def test_this_machine_is_asked_without_a_proxy(service: Service) -> None:
     assert run("status", service.url, http_proxy="http://127.0.0.1:1", no_proxy="").exit_code == 0
     assert run("status", "http://gateway.example", http_proxy="http://127.0.0.1:1", no_proxy="").exit_code == 3
+
+
+TAKE_A_KEY = [
+    ["status"], ["quote", "AAPL"], ["bars", "AAPL", *SPAN], ["quality", "AAPL", *SPAN], ["purge", "AAPL"],
+    ["keys", "list"], ["keys", "usage"], ["doctor"], ["smoke"], ["watch", "--for", "1s"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", TAKE_A_KEY, ids=lambda command: " ".join(command[:2]))
+@pytest.mark.parametrize("key", ["stk_secret\nx", "stk_secret\x7f", "stk_secretкл"])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(command: list[str], key: str) -> None:
+    """The library's own error would quote the whole header, into the log of whatever runs the command."""
+    shown = CliRunner().invoke(main, command, env={"STOCKS_CLIENT_KEY": key, "STOCKS_CLIENT_URL": "http://127.0.0.1:1"})
+    assert shown.exit_code == 2
+    assert "a character that no key has" in shown.output
+    assert "secret" not in shown.output
+
+
+def test_a_key_out_of_a_file_is_sent_without_its_line_end(service: Service) -> None:
+    CliRunner().invoke(main, ["status", "--url", service.url], env={"STOCKS_CLIENT_KEY": "stk_one\r\n"})
+    assert service.asked == [("/status", "Bearer stk_one")]
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [(["quote", "A\udcff"], "/api/stocks?symbols=A%FF"), (["bars", "A\udcff", *SPAN], "/api/stocks/A%FF/bars?")],
+)
+def test_bytes_that_are_no_text_are_the_services_to_refuse(service: Service, command: list[str], asked: str) -> None:
+    shown = CliRunner().invoke(main, [*command, "--url", service.url])
+    assert shown.exit_code == 1
+    assert service.asked[0][0].startswith(asked)

@@ -24,11 +24,24 @@ from stock_service.config.load import CLIENT_KEY_VARIABLE, CLIENT_URL_VARIABLE
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
+
+def _checked_key(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the key without the line end that files and Secrets add; refuse, without a word of it, what is none."""
+    key = value.strip() if value else value
+    if key and not (key.isascii() and key.isprintable()):
+        raise click.BadParameter("holds a character that no key has; was it cut or joined?")
+    return key
+
+
 url_option = click.option(
     "--url", envvar=CLIENT_URL_VARIABLE, default=DEFAULT_URL, show_default=True, show_envvar=True, help="The service."
 )
 key_option = click.option(
-    "--key", envvar=CLIENT_KEY_VARIABLE, show_envvar=True, help="Your client key, when the service asks for one."
+    "--key",
+    envvar=CLIENT_KEY_VARIABLE,
+    show_envvar=True,
+    callback=_checked_key,
+    help="Your client key, when the service asks for one.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="The answer as JSON, for machines.")
 
@@ -59,13 +72,14 @@ def fetch(
         patience: seconds to wait for each part of the answer.
         order: what to do, for a POST; None: a GET.
     """
-    query = urlencode({name: value for name, value in parameters.items() if value})
+    query = urlencode({name: value for name, value in parameters.items() if value}, errors="surrogateescape")
     origin = _origin(url, "--url")
     headers = {"User-Agent": f"stock-service-cli/{__version__}", "Accept": "*/*"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
     body = None if order is None else json.dumps(order).encode()
-    address = f"{origin}{quote(path)}{'?' + query if query else ''}"
+    quoted = quote(path, errors="surrogateescape")  # bytes that are no text are the service's to refuse
+    address = f"{origin}{quoted}{'?' + query if query else ''}"
     request = Request(address, data=body, headers=headers)  # noqa: S310 - checked
     try:
         with _opener(origin).open(request, timeout=patience) as answer:
