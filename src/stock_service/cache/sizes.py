@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from stock_service.base.record import record
-from stock_service.market.hours import zone_of
+from stock_service.market.hours import instant, zone_of
 from stock_service.market.markets import Market
 
 DAY_MS = 86_400_000
@@ -84,7 +84,7 @@ def day_at(at_ms: int, zone: tzinfo) -> date:
 def midnight_ms(day: date, zone: tzinfo) -> int:
     """Return the Unix millisecond at which `day` begins in `zone`."""
     day = min(max(day, _FIRST_DAY), _LAST_DAY)
-    return int(datetime.combine(day, _MIDNIGHT, zone).timestamp() * 1_000)
+    return int(instant(day, _MIDNIGHT, zone) * 1_000)
 
 
 _FIRST_MS, _LAST_MS = midnight_ms(_FIRST_DAY, UTC), midnight_ms(_LAST_DAY, UTC)

@@ -2,7 +2,8 @@
 
 Pure: plans and counts, waits for nothing. Two books: `sent` holds the instants calls really left and is the proof;
 `queue` holds the planned instants and is the forecast that gives a true `next_at`. A planned call is checked
-against the proof once more when it leaves, so a task that woke late cannot push two windows together.
+against the proof once more when it leaves, so a task that woke late cannot push two windows together. One that finds
+room and nobody before it needs no plan.
 
 What always holds: in every window of length `per` at most `calls` were spent; memory is bounded by the largest
 window; a caller who must leave some of the window free (`keep`) never makes one who need not (keep 0) wait; a caller

@@ -110,11 +110,11 @@ class _Branch:
             self.parameter = _Branch()
         return self.parameter
 
-    def find(self, segments: list[str], at: int = 0) -> Endpoint | None:
-        """Return the endpoint of `segments` from `at` on, trying the literal before the parameter at each of them."""
+    def find(self, segments: list[str]) -> Endpoint | None:
+        """Return the endpoint of `segments`, trying the literal before the parameter at each of them."""
         branch = self
-        for place in range(at, len(segments)):
-            literal, parameter = branch.literals.get(segments[place]), branch.parameter
+        for place, segment in enumerate(segments):
+            literal, parameter = branch.literals.get(segment), branch.parameter
             if literal is None:
                 if parameter is None:
                     return None
@@ -122,7 +122,8 @@ class _Branch:
             elif parameter is None:
                 branch = literal
             else:
-                return literal.find(segments, place + 1) or parameter.find(segments, place + 1)
+                rest = segments[place + 1 :]
+                return literal.find(rest) or parameter.find(rest)
         return branch.endpoint
 
 
