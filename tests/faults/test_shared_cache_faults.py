@@ -267,6 +267,17 @@ async def test_credentials_taken_away(fleet: Fleet) -> None:
     assert not fleet.one.store._rest.beat_due(fleet.one.clock.monotonic() + 50)
 
 
+@pytest.mark.parametrize(
+    ("where", "why", "beats"), [("redis://:wrong@127.0.0.1:{}", "refused", 1), ("redis://127.0.0.1:1", "connection", 4)]
+)
+async def test_a_store_that_never_answered_says_why_once(fleet: Fleet, where: str, why: str, beats: int) -> None:
+    """A wrong password or address is there from the start: it moves nowhere, and the runbook looks for the reason."""
+    fleet.server.ask("ACL", "SETUSER", "default", "on", ">secret")
+    async with pod(where.format(fleet.server.port), up=False) as late:
+        await until(lambda: late.events.events.count(SharedAsked("beat", why)) >= beats)
+        assert [event for event in late.events.events if isinstance(event, SharedMoved)] == [SharedMoved("away", why)]
+
+
 async def test_too_many_clients(fleet: Fleet) -> None:
     fleet.server.admin.config_set("maxclients", "1")
     fleet.proxy.cut()

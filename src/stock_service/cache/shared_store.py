@@ -69,6 +69,8 @@ class SharedStore:
         self._next: _Batch | None = None
         self._under_way: set[_Batch] = set()
         self._beating = False
+        self._beats_lost = 0  # since the last one that came back
+        self._told_away = False
         self._running = RunningTime(clock, self._look_at_time)
         self._tasks: set[asyncio.Task[None]] = set()
         self._hashes: dict[str, str] = {}
@@ -245,13 +247,13 @@ class SharedStore:
         operation = "get" if batch.gets else "script"
         self._observer.notify(SharedAsked(operation, fault.word))
         if rested:
-            self._observer.notify(SharedMoved("away", fault.word))
+            self._tell_away(fault)
         self._heed(fault)
 
     def _heed(self, fault: Fault) -> None:
         now = self._clock.monotonic()
         if fault.rest_for and self._rest.rest(now, fault.rest_for):
-            self._observer.notify(SharedMoved("away", fault.word))
+            self._tell_away(fault)
         muted = now < self._muted_until
         if fault.mute_for:
             self._muted_until = now + fault.mute_for
@@ -271,15 +273,25 @@ class SharedStore:
         except Exception as error:  # noqa: BLE001 - as in _send
             fault = classify_fault(error)
             was_up = self.up
+            self._beats_lost += 1
             self._rest.beat(self._clock.monotonic(), ok=False)
             self._heed(fault)
             self._observer.notify(SharedAsked("beat", fault.word))
-            if was_up and not self.up and not fault.rest_for:
-                self._observer.notify(SharedMoved("away", fault.word))
+            # The very first may only have found no connection yet.
+            if not self.up and (was_up or fault.rest_for or self._beats_lost > 1):
+                self._tell_away(fault)
             return
+        self._beats_lost = 0
         self._observer.notify(SharedAsked("beat", "ok"))
         if self._rest.beat(self._clock.monotonic(), ok=True):
+            self._told_away = False
             self._observer.notify(SharedMoved("up", "beat"))
+
+    def _tell_away(self, fault: Fault) -> None:
+        """Say once why it is not used, also of one that never was: a wrong password is looked for in the log."""
+        if not self._told_away:
+            self._told_away = True
+            self._observer.notify(SharedMoved("away", fault.word))
 
     async def _ask_time(self) -> Any:
         """Return what the store's clock says; raises whatever went wrong, TimeoutError after `answer_for`.
