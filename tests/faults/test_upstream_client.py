@@ -350,6 +350,17 @@ async def test_a_connection_that_is_never_idle_is_made_anew_at_its_age(renew_aft
     assert (vendor.requests, vendor.connections, vendor.most_open) == (50, connections, 1)
 
 
+async def test_a_connection_that_reached_its_age_while_idle_is_not_asked_again() -> None:
+    clock = ManualClock()
+    async with raw_vendor(good) as vendor:
+        client = VendorClient(ClientSettings(url=vendor.url, renew_after=10.0, keep_for=15.0), KEY, clock)
+        for _ in range(3):
+            await client.exchange("/", accept="*/*", within=5.0)
+            clock.shift(9.0)
+        await client.aclose()
+    assert (vendor.requests, vendor.connections) == (3, 2)
+
+
 async def test_a_value_that_would_end_its_line_is_not_passed_on() -> None:
     async with raw_vendor(good) as vendor:
         client = make_client(vendor.url)

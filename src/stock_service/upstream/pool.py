@@ -2,8 +2,8 @@
 
 How many exchanges run at once is the bulkhead's to say: there are never more connections than there were exchanges.
 Always holds: the connection used last is used first, so that surplus ones grow old; an old one is closed by us before
-the vendor does it in the middle of our next request; however busy, none is used beyond its age, or we would keep to an
-address the vendor has left.
+the vendor does it in the middle of our next request; however busy, none is asked on beyond its age, or we would keep
+to an address the vendor has left.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Pool:
         """Keep the connection if it may be asked again, close it otherwise."""
         self._busy.discard(connection)
         now = self._clock.monotonic()
-        if not connection.reusable or now - connection.made_at >= self._renew_after:
+        if not self._may_ask_on(connection, now):
             connection.close()
             return
         connection.idle_since = now
@@ -67,11 +67,16 @@ class Pool:
         self._idle.clear()
 
     def _take_idle(self) -> VendorConnection | None:
+        now = self._clock.monotonic()
         while self._idle:
             connection = self._idle.pop()
-            if connection.reusable:
+            if self._may_ask_on(connection, now):
                 return connection
+            connection.close()
         return None
+
+    def _may_ask_on(self, connection: VendorConnection, now: float) -> bool:
+        return connection.reusable and now - connection.made_at < self._renew_after
 
     def _close_old(self) -> None:
         oldest = self._clock.monotonic() - self._keep_for
