@@ -241,6 +241,15 @@ async def test_bars_the_service_would_ask_for_anew_are_not_held_against_it() -> 
         assert "nothing of it is held here" in found["told"]
 
 
+async def test_a_report_is_about_now_and_no_client_keeps_it() -> None:
+    """Its bars are good for a month; what is kept of them may be purged the next minute."""
+    async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
+        await hold(house, "2025-10-01", "2025-10-31")
+        for compare in ("true", "false"):
+            got = await Browser(house.service.app).get(f"{DAYS}&compare={compare}")
+            assert got.headers["cache-control"] == "private, max-age=0"
+
+
 async def test_without_a_comparison_nobody_is_accused() -> None:
     async with warm_house(FRIDAY, GENEROUS, warming=False) as house:
         house.vendor.mend = without("2025-10-07")

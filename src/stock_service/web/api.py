@@ -164,6 +164,7 @@ class Api:
         asking.deadline = exchange.started_at + WHOLE_FOR
         async with self._turn(asking.deadline, most_bars(span.every, first, last)):
             report = await self._quality_desk.report(span, asking, comparing=comparing and _may_compare(exchange))
+        asking.note(Standing(age=0, ttl=0, asked=False))  # it is about what is kept now, and ends with that
         return _json(exchange, asking, report)
 
     async def _write(
