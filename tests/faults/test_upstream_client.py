@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import logging
 import time
 import traceback
+import tracemalloc
 
 import pytest
 
@@ -216,6 +218,23 @@ async def test_an_endless_body_ends_at_the_limit() -> None:
     async with raw_vendor(endless) as vendor:
         assert await fault_of(vendor) is Fault.TOO_LARGE
     assert sent < 16 * LIMITS.max_bytes
+
+
+async def test_an_idle_connection_holds_nothing_of_its_last_answer() -> None:
+    """Sixteen of them held two copies of a page of 12 MB each: with the cache, more memory than a pod has."""
+    async with raw_vendor(answering(b'{"a":"' + b"x" * (LIMITS.max_bytes // 2) + b'"}')) as vendor:
+        client = make_client(vendor.url)
+        await get(client)
+        gc.collect()
+        tracemalloc.start()
+        held = tracemalloc.get_traced_memory()[0]
+        size = len((await get(client)).body)
+        await asyncio.sleep(0)  # what woke us holds the answer until we wait again
+        grown = tracemalloc.get_traced_memory()[0] - held
+        tracemalloc.stop()
+        await client.aclose()
+    assert vendor.connections == 1
+    assert grown < size / 2
 
 
 async def test_a_gzip_bomb_costs_less_than_a_tenth_of_a_second_of_processor_time() -> None:

@@ -231,6 +231,7 @@ class VendorConnection(asyncio.Protocol):
         self.reusable = self._stays and self._transport is not None and not self._transport.is_closing()
         if self._awaited is not None:
             self._awaited.set_result(Received(self._parser.get_status_code(), self._headers, body))
+        self._whole = self._collector = None  # an idle connection would hold its last answer, twice
 
     def _fail(self, fault: Fault) -> None:
         if self._awaited is not None and not self._awaited.done():
