@@ -59,6 +59,19 @@ async def test_the_attributes_we_use_exist() -> None:
         assert hasattr(protocol, name)
     cycle = protocol.cycle
     assert isinstance(cycle, RequestResponseCycle)
+    assert list(inspect.signature(RequestResponseCycle).parameters) == [
+        "scope",
+        "transport",
+        "flow",
+        "logger",
+        "access_logger",
+        "access_log",
+        "default_headers",
+        "message_event",
+        "expect_100_continue",
+        "keep_alive",
+        "on_response",
+    ]
     assert (cycle.response_complete, cycle.response_started, cycle.disconnected) == (False, False, False)
     assert cycle.keep_alive is True
     assert isinstance(cycle.message_event, asyncio.Event)

@@ -83,20 +83,14 @@ class App:
         self._report(exchange, part, response)
 
     def _open(self, scope: Scope, receive: Receive) -> Exchange:
-        now = self._clock.monotonic()
+        method, query, scheme = scope["method"], scope["query_string"], scope["scheme"]
+        path = scope["raw_path"].decode("latin-1")
+        headers = tuple(scope["headers"])
         client = scope.get("client")
-        exchange = Exchange(
-            method=scope["method"],
-            path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"],
-            headers=tuple(scope["headers"]),
-            peer=client[0] if client else "",
-            scheme=scope["scheme"],
-            local=local_authority(scope.get("server")),
-            started_at=now,
-            deadline=now + self._request_for,
-            receive=receive,
-        )
+        peer = client[0] if client else ""
+        local = local_authority(scope.get("server"))
+        now = self._clock.monotonic()
+        exchange = Exchange(method, path, query, headers, peer, scheme, local, now, now + self._request_for, receive)
         exchange.request_id = self._name(exchange)
         return exchange
 
@@ -144,16 +138,14 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     def _report(self, exchange: Exchange, part: Part, response: Response) -> None:
+        path, asker = exchange.path, exchange.asker
+        method = exchange.method if exchange.method in _READ_METHODS else "OTHER"
+        route = exchange.route or OPS_ROUTES.get(path) or self._route_of(part, path)
+        seconds = self._clock.monotonic() - exchange.started_at
+        client = asker.id if asker else ""
+        traceparent = (exchange.header(b"traceparent") or b"").decode("latin-1")
         self._observer.notify(
             RequestFinished(
-                method=exchange.method if exchange.method in _READ_METHODS else "OTHER",
-                route=exchange.route or OPS_ROUTES.get(exchange.path) or self._route_of(part, exchange.path),
-                status=response.status,
-                seconds=self._clock.monotonic() - exchange.started_at,
-                cache=response.cache,
-                client=exchange.asker.id if exchange.asker else "",
-                request_id=exchange.request_id,
-                target=exchange.path,
-                traceparent=(exchange.header(b"traceparent") or b"").decode("latin-1"),
+                method, route, response.status, seconds, response.cache, client, exchange.request_id, path, traceparent
             )
         )

@@ -211,18 +211,19 @@ class GuardedProtocol(GuardedConnection):
                 raise self._fault_in_parser(Fault.MALFORMED)
             headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
         self.scope = self._make_scope(url, headers)
-        self.cycle = GuardedCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=self.access_log,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self._awaited,
-            keep_alive=True,
-            on_response=self.on_response_complete,
+        keep_alive = True
+        self.cycle = GuardedCycle(  # in order, as a record is made (`base.record`)
+            self.scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            self._awaited,
+            keep_alive,
+            self.on_response_complete,
         )
         self._start_asgi_task(self.cycle, self.app)
         self._settle_stay()
