@@ -301,10 +301,14 @@ def test_a_flood_of_one_kind_is_one_line_that_later_says_how_many_were_left_out(
 def routed() -> Iterator[Book]:
     book = Book()
     before = (logging.root.handlers[:], logging.root.level)
+    server = logging.getLogger("uvicorn.error")
+    silenced = server.level  # by tests of the wire, when they ran before in this process
+    server.setLevel(logging.NOTSET)
     handler = LibraryLogs(book.log)
     handler.install()
     yield book
     handler.remove()
+    server.setLevel(silenced)
     logging.root.handlers[:], level = before
     logging.root.setLevel(level)
 

@@ -24,9 +24,11 @@ class Doorkeeper:
         exchange.credential = credential_of(exchange.fields(CREDENTIAL_FIELDS), exchange.query)
         client = self._gate.identify(exchange.credential, self._clock.wall())
         exchange.asker = client  # before it is charged: a refusal is this client's too
-        borrow = client.borrow
-        paid = borrow is not None and await borrow()
-        self._gate.charge(client, self._clock.monotonic(), paid=paid)
+        if client.borrow is None:
+            self._gate.charge(client, exchange.started_at)
+        else:
+            paid = await client.borrow()
+            self._gate.charge(client, self._clock.monotonic(), paid=paid)
         return client
 
     async def admit_admin(self, exchange: Exchange) -> Client:
