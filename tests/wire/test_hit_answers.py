@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
@@ -122,6 +123,20 @@ async def test_an_old_client_that_stays_is_recognised_without_parsing() -> None:
     assert [answer.header("connection") for answer in answers] == ["keep-alive"] * 8 + [None]
     assert [len(answer.body) for answer in answers[:6]] == [len(answers[0].body)] * 6
     assert answers[6].body != answers[0].body == answers[7].body
+
+
+async def test_no_two_hits_have_one_id() -> None:
+    """Whole, without a body and not modified; beyond the 256 whose beginnings are made at once."""
+    wire = Wire()
+    await wire.warm(get(HIT), get(HIT, method="HEAD"))
+    etag = wire.entry(HIT).pack().etag.decode()
+    asked = [get(HIT), get(HIT, method="HEAD"), get(HIT, f"If-None-Match: {etag}")]
+    connection, hits = wire.connect(), wire.hits
+    for number in range(600):
+        await connection.send(asked[number % 3])
+    ids = re.findall(rb"x-request-id: (\S+)\r\n\r\n", connection.transport.written)
+    assert (len(ids), len(set(ids))) == (600, 600)
+    assert wire.hits - hits >= 599
 
 
 async def test_what_is_stale_is_served_and_renewed_once_a_second() -> None:
