@@ -59,7 +59,7 @@ class Misses:
         clock = SystemClock()
         log = LogObserver(Log(lambda line: None, clock, Scrubber(("vendor-key",)), Level.INFO, Form.JSON), clock)
         service = build_service(load_settings(env=_SETTINGS).settings, log, lambda: 0, clock)
-        service._upstream._client = JudgingClient(_Vendor(), 5.0)
+        service._upstream._client = JudgingClient(_Vendor(), 5.0, clock)
         config = Config(
             service.app, ws="none", log_config=None, server_header=False, date_header=False, proxy_headers=False
         )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from stock_service.upstream.pacer import NoRoom, Pacer, PacerSettings, Spent, Window
 from stock_service.upstream.slots import LocalSlots
 from stock_service.upstream.stall import StallWatch
@@ -46,14 +44,13 @@ async def test_a_waiter_whose_slot_a_hold_moved_within_its_patience_goes_on_wait
     assert waiter.result() == Spent(7.0)
 
 
-async def test_a_standstill_is_seen_by_the_tick_that_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.get_running_loop()
-    real = loop.time
-    watch = StallWatch()
+async def test_a_standstill_is_seen_by_the_tick_that_ends_it() -> None:
+    clock = ManualClock()
+    watch = StallWatch(clock)
     entered_at = watch.enter()
     assert not watch.stalled_since(entered_at)
-    monkeypatch.setattr(loop, "time", lambda: real() + 3.0)
-    watch._tick(loop)
+    clock.shift(3.0)
+    watch._tick()
     assert watch.stalled_since(entered_at)
     assert not watch.stalled_since(watch.enter() + 0.001)
     watch.leave()
@@ -61,24 +58,24 @@ async def test_a_standstill_is_seen_by_the_tick_that_ends_it(monkeypatch: pytest
 
 
 async def test_ticking_ends_with_the_first_tick_nobody_waits_for() -> None:
-    watch, loop = StallWatch(), asyncio.get_running_loop()
+    watch = StallWatch(ManualClock())
     watch.enter()
-    watch._tick(loop)
+    watch._tick()
     waiting = watch._handle
     watch.leave()
-    watch._tick(loop)
+    watch._tick()
     assert watch._handle is waiting
     watch.enter()
     assert watch._handle is waiting  # it is not due yet, and does for this one too
 
 
-async def test_a_standstill_nobody_watched_is_no_excuse_for_what_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.get_running_loop()
-    real, watch = loop.time, StallWatch()
+async def test_a_standstill_nobody_watched_is_no_excuse_for_what_comes_later() -> None:
+    clock = ManualClock()
+    watch = StallWatch(clock)
     watch.enter()
     watch.leave()
     late = watch._handle
-    monkeypatch.setattr(loop, "time", lambda: real() + 3.0)
+    clock.shift(3.0)
     entered_at = watch.enter()
     assert late is not None
     assert late.cancelled()

@@ -106,7 +106,7 @@ class Upstream:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
-        self._client = JudgingClient(client, settings.client.attempt_for)
+        self._client = JudgingClient(client, settings.client.attempt_for, clock)
         self._slots = slots
         self._clock = clock
         self._observer = observer

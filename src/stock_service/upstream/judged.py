@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from stock_service.base.clock import Clock
 from stock_service.base.record import record
 from stock_service.upstream.client import Exchange
 from stock_service.upstream.outcome import ExchangeFailed, Fault, Judgement, classify_answer, classify_fault
@@ -46,10 +47,10 @@ class Judged:
 class JudgingClient:
     """Makes exchanges of at most `attempt_for` seconds and judges them."""
 
-    def __init__(self, client: Client, attempt_for: float) -> None:
+    def __init__(self, client: Client, attempt_for: float, clock: Clock) -> None:
         self._client = client
         self._attempt_for = attempt_for
-        self._stalls = StallWatch()
+        self._stalls = StallWatch(clock)
 
     async def ask(self, request: VendorRequest, left_for: float, edge: Mapping[str, str] | None) -> Judged:
         """Make one exchange within `left_for` seconds; returns its verdict, whatever it is."""
