@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -50,6 +51,19 @@ def test_variants_of_a_large_answer_share_its_body() -> None:
     packed = entry.make_variant(A, True)
     assert gzip.decompress(packed.content()) == variant.content()
     assert packed.length_bytes < len(body) // 2
+
+
+def test_a_large_answer_is_packed_without_a_copy_of_it() -> None:
+    """The vendor's largest page takes 16 MB, and several are packed at once."""
+    entry = made(linked(2_000_000))
+    tracemalloc.start()
+    try:
+        packed = entry.make_variant(A, True)
+        most_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert gzip.decompress(packed.content()) == entry.make_variant(A, False).content()
+    assert most_bytes < len(entry.body) // 4
 
 
 def test_large_answer_that_does_not_shrink_is_sent_plain() -> None:

@@ -8,9 +8,9 @@ headers never reaches a client, save a content type that passes `_CONTENT_TYPE`.
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
+import zlib
 from functools import lru_cache
 from hashlib import blake2b
 from http import HTTPStatus
@@ -29,6 +29,7 @@ SMALL_BYTES = 16 * 1024  # a body up to this is copied into the message; a large
 GZIP_FROM_BYTES = 1_024  # what fits into one packet with its head travels no faster for being packed
 GZIP_INLINE_BYTES = 64 * 1024  # above this compression would stall the loop for more than a millisecond
 _GZIP_LEVEL = 5
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
 _POINTED_MAX = 3  # copies with rewritten links an entry keeps, and reserves room for
 
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; ?charset=[a-z0-9-]+)?\Z", re.IGNORECASE)
@@ -248,7 +249,7 @@ class Entry:
             return self.pack() if packed else self.plain
         variant = self._point(origin)
         if packed:
-            variant = _packed_variant(variant.content(), variant.etag) or variant
+            variant = _packed_variant(variant) or variant
         pointed = {} if self._pointed is None else dict(self._pointed)
         while len(pointed) >= _POINTED_MAX:
             pointed.pop(next(iter(pointed)))
@@ -260,7 +261,7 @@ class Entry:
         """Return the gzip variant, making it on the first call."""
         packed = self.ready[True]
         if packed is None:
-            packed = _packed_variant(self.body, self.plain.etag) or self.plain
+            packed = _packed_variant(self.plain) or self.plain
             self.ready = (self.plain, packed)
         return packed
 
@@ -275,12 +276,13 @@ class Entry:
         return len(self.body) >= GZIP_FROM_BYTES
 
 
-def _packed_variant(body: bytes, etag: bytes) -> Variant | None:
-    """Return the gzip variant; None for a body that does not shrink to the room reserved for it."""
-    packed = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-    if len(packed) > len(body) // 2:
+def _packed_variant(plain: Variant) -> Variant | None:
+    """Return the gzip variant of `plain`; None for a body that does not shrink to the room reserved for it."""
+    packer = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WBITS)
+    packed = b"".join([*map(packer.compress, plain.pieces), packer.flush()])  # a large body is not put together for it
+    if len(packed) > plain.length_bytes // 2:
         return None
-    return Variant((packed,), etag[:-1] + b'-gz"', b"gzip")
+    return Variant((packed,), plain.etag[:-1] + b'-gz"', b"gzip")
 
 
 def _etag(content: bytes) -> bytes:
