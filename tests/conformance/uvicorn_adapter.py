@@ -41,6 +41,13 @@ class Adapted(_Guarded):  # type: ignore[misc]
             _loop.call_soon = lambda callback, *args: _loop.call_later(0.0, callback, *args)
         super().__init__(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
 
+    def answered(self, now: float) -> None:
+        """Leave the scope where it was: some of their tests look at it after the answer."""
+        mine = self.__dict__
+        scope = mine["scope"]
+        super().answered(now)
+        mine["scope"] = mine["scope"] or scope
+
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Complete the fake transport; a real one has everything."""
         for name, stand_in in (

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 
+from stock_service.base.clock import SystemClock
 from stock_service.base.events import Purged
 from stock_service.cache import purge_list
 from stock_service.cache.purge_list import parse_purges
@@ -39,6 +40,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
         yield running
 
 
+def _learn_exactly(store: SharedStore, _store_time: float, _begun_at: float) -> None:
+    clock = SystemClock()
+    store._ahead = clock.wall() - clock.monotonic()
+
+
 def listed(server: RedisServer) -> bytes:
     """The list of purges on the server, past all instances."""
     held = server.admin.get("test:purges")
@@ -51,8 +57,13 @@ def on(server: RedisServer, **options: bool) -> AbstractAsyncContextManager[Purg
 
 
 @pytest.fixture(params=["single", "cluster", "disk"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    """Return what makes one more instance on one store that is empty at first."""
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Return what makes one more instance on one store that is empty at first.
+
+    A server gets two seconds to answer, for the machine may be busy. By as much an instance may then be wrong about the
+    server's clock, and by more than `CLOCKS_DIFFER`; so it is told what the clock of this machine says.
+    """
+    monkeypatch.setattr(SharedStore, "_learn", _learn_exactly)
     if request.param == "disk":
         return lambda: purging(DiskPod(tmp_path))
     if request.param == "single":

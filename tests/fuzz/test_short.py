@@ -32,6 +32,7 @@ RUNS = {
 SECONDS = 60.0  # a machine that is busy may take its time; the number of inputs is what counts
 
 
+@pytest.mark.no_cover  # to trace each line takes three times as long
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_target_holds_for_every_seed_and_some_thousand_mutations(name: str) -> None:
     """Seeded: a failure is the same failure everywhere."""
