@@ -28,7 +28,7 @@ pytestmark = pytest.mark.no_cover  # to trace each line takes four times as long
 NEW_YORK, UTC = ZoneInfo("America/New_York"), ZoneInfo("UTC")
 CALENDAR = Calendar()
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
-QUESTIONS = 340
+QUESTIONS = 200
 # Each begins some days before a real split of its first ticker: at the weekend, on a Monday, in a holiday week.
 STORIES = [
     ("2025-11-12T15:50", "NFLX"),
