@@ -155,3 +155,11 @@ def test_a_malformed_limit_is_refused(text: str) -> None:
 def test_a_burst_of_nothing_or_of_everything_is_refused(burst: int) -> None:
     with pytest.raises(ValueError, match="burst"):
         parse_limit("5/s", burst)
+
+
+def test_rest_earns_no_more_than_the_burst_after_a_pace_that_is_exactly_the_rate() -> None:
+    """Then the lines kept ready are those of a full burst, and a client that rests since must not be taken for busy."""
+    plain, on_hits = Quota(Limit(1.0, 5)), Quota(Limit(1.0, 5))
+    for now in (0.0, 1.0, *[2.99] * 5, 3.0):
+        assert (on_hits.take_lines(now) is not None) is plain.take(now), now
+    assert not plain.take(3.0)
